@@ -1,0 +1,190 @@
+"""Counts of successes among trials, one pair a unit, validated once on the host."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64, Shaped
+from numpy.typing import ArrayLike
+
+from hierjax.errors import DataError
+from hierjax.validation import Source, checked_columns
+
+
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Counts:
+    r"""Successes :math:`y_j` among trials :math:`n_j` for units :math:`j = 1, \dots, J`.
+
+    Lists, NumPy and JAX arrays are accepted, booleans as 0 and 1, and floats that are whole
+    numbers. A unit with no trials is legal: it carries no information, and its posterior is the
+    population's. The arrays are copies and read-only.
+
+    Args:
+        successes: Successes, whole numbers with ``0 <= successes <= trials``, shape ``(units,)``.
+        trials: Trials, whole numbers below 2^53, shape ``(units,)``.
+        labels: What the units are called; ``"1"`` to ``"J"`` by default. Labels that occur more
+            than once raise a `DataWarning`.
+        groups: What group each unit belongs to, if any.
+        weights: How many times each unit counts in the likelihood of the hyperparameters, finite
+            and not negative; by default once.
+        source: How errors name rows and columns, for readers of files and tables.
+
+    Attributes:
+        successes: int64, shape ``(units,)``.
+        trials: int64, shape ``(units,)``.
+        labels: Text, shape ``(units,)``.
+        groups: Text, shape ``(units,)``, or None.
+        weights: float64, shape ``(units,)``, or None.
+
+    Raises:
+        DataError: If an entry is not a whole number in range, successes exceed trials, lengths
+            differ, there are fewer than two units, no unit has a trial, a label or group is
+            missing, or a weight is negative or not finite. The message names the unit, what was
+            expected and what was found.
+
+    Examples:
+        >>> counts = Counts([0, 1, 4], [20, 20, 14], labels=["a", "b", "c"])
+        >>> counts
+        Counts(units=3, successes=5, trials=54)
+        >>> counts.raw_rates.round(3).tolist()
+        [0.0, 0.05, 0.286]
+        >>> Counts([0, 5], [9, 4])
+        Traceback (most recent call last):
+            ...
+        hierjax.errors.DataError: unit 1 (label '2'), successes: expected at most 4 (trials), found 5
+    """
+
+    successes: Int64[np.ndarray, " units"]
+    trials: Int64[np.ndarray, " units"]
+    labels: Shaped[np.ndarray, " units"]
+    groups: Shaped[np.ndarray, " units"] | None
+    weights: Float64[np.ndarray, " units"] | None
+
+    def __init__(
+        self,
+        successes: ArrayLike,
+        trials: ArrayLike,
+        labels: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        *,
+        source: Source | None = None,
+    ):
+        given = {
+            "successes": successes,
+            "trials": trials,
+            "labels": labels,
+            "groups": groups,
+            "weights": weights,
+        }
+        checked = checked_columns(given, source)
+        for name in given:
+            object.__setattr__(self, name, checked.get(name))
+
+    def __len__(self) -> int:
+        """Number of units."""
+        return len(self.trials)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every field of both holds the same values."""
+        if not isinstance(other, Counts):
+            return NotImplemented
+        names = ("successes", "trials", "labels", "groups", "weights")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
+    def __repr__(self) -> str:
+        groups = "" if self.groups is None else f", groups={len(np.unique(self.groups))}"
+        totals = f"successes={self.total_successes}, trials={self.total_trials}"
+        return f"Counts(units={len(self)}, {totals}{groups})"
+
+    @property
+    def raw_rates(self) -> Float64[np.ndarray, " units"]:
+        """Successes over trials of each unit, and NaN only for a unit with no trials."""
+        rates = np.full(len(self), np.nan)
+        return np.divide(self.successes, self.trials, out=rates, where=self.trials > 0)
+
+    @property
+    def total_successes(self) -> int:
+        """Successes of all units together."""
+        return _exact_sum(self.successes)
+
+    @property
+    def total_trials(self) -> int:
+        """Trials of all units together."""
+        return _exact_sum(self.trials)
+
+    def select(self, which: ArrayLike | slice) -> "Counts":
+        """The counts of some of the units.
+
+        Args:
+            which: Boolean mask of shape ``(units,)``, positions, or a slice.
+
+        Returns:
+            The units chosen, in the order of `which`.
+
+        Raises:
+            DataError: If the units left break a rule, as a single unit does.
+
+        Examples:
+            >>> counts = Counts([0, 1, 4], [20, 20, 14])
+            >>> counts.select(counts.trials == 20)
+            Counts(units=2, successes=1, trials=40)
+        """
+        index = which if isinstance(which, slice) else np.asarray(which)
+        return Counts(
+            self.successes[index],
+            self.trials[index],
+            self.labels[index],
+            None if self.groups is None else self.groups[index],
+            None if self.weights is None else self.weights[index],
+        )
+
+    def append(
+        self,
+        label: str,
+        successes: int,
+        trials: int,
+        *,
+        group: str | None = None,
+        weight: float | None = None,
+    ) -> "Counts":
+        """The counts with one more unit at the end.
+
+        Args:
+            label: What the new unit is called.
+            successes: Its successes.
+            trials: Its trials.
+            group: Its group, wanted if and only if the other units have groups.
+            weight: Its weight, 1 by default.
+
+        Returns:
+            New counts of one unit more.
+
+        Raises:
+            DataError: If the new unit breaks a rule.
+
+        Examples:
+            >>> Counts([0, 1], [20, 20]).append("current", 4, 14)
+            Counts(units=3, successes=5, trials=54)
+        """
+        groups = weights = None
+        if self.groups is not None:
+            groups = [*self.groups, group]
+        elif group is not None:
+            raise DataError(
+                f"unit {label!r}: expected no group, as of other units, found {group!r}"
+            )
+        if self.weights is not None or weight is not None:
+            others = np.ones(len(self)) if self.weights is None else self.weights
+            weights = [*others, 1.0 if weight is None else weight]
+        return Counts(
+            [*self.successes, successes],
+            [*self.trials, trials],
+            [*self.labels, label],
+            groups,
+            weights,
+        )
+
+
+def _exact_sum(values: Int64[np.ndarray, " units"]) -> int:
+    """The sum of numbers below 2^53 by halves, of which neither can overflow int64."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
