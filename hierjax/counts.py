@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
-from numpy.typing import ArrayLike
 
 from hierjax.errors import DataError
-from hierjax.validation import Source, checked_columns
+from hierjax.validation import ArrayLike, Source, checked_columns
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -47,10 +46,11 @@ class Counts:
         Counts(units=3, successes=5, trials=54)
         >>> counts.raw_rates.round(3).tolist()
         [0.0, 0.05, 0.286]
-        >>> Counts([0, 5], [9, 4])
-        Traceback (most recent call last):
-            ...
-        hierjax.errors.DataError: unit 1 (label '2'), successes: expected at most 4 (trials), found 5
+        >>> try:
+        ...     Counts([0, 5], [9, 4])
+        ... except DataError as error:
+        ...     print(error)
+        unit 1 (label '2'), successes: expected at most 4 (trials), found 5
     """
 
     successes: Int64[np.ndarray, " units"]

@@ -3,6 +3,8 @@
 import csv
 import io
 import os
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 from hierjax.counts import Counts
@@ -56,45 +58,52 @@ def read_counts(
         "weights": weight,
     }
     names = {field: name for field, name in wanted.items() if name is not None}
-    (header_line, header), rows = _table(path)
-    at = {field: _position(path, header_line, header, name) for field, name in names.items()}
+    lines, columns = _columns(path, names)
+    for field in columns.keys() & {"successes", "trials", "weights"}:
+        columns[field] = [_number(cell) for cell in columns[field]]
     source = Source(
         str(path),
-        lambda row: f"{path}, line {rows[row][0]}",
+        lambda row: f"{path}, line {lines[row]}",
         {field: f"column {name!r}" for field, name in names.items()},
     )
-    columns: dict[str, list] = {}
-    for field, index in at.items():
-        cells = [row[index] for _, row in rows]
-        columns[field] = cells if field in ("labels", "groups") else [_number(c) for c in cells]
     return Counts(**columns, source=source)
 
 
-def _table(
-    path: str | os.PathLike[str],
-) -> tuple[tuple[int, list[str]], list[tuple[int, list[str]]]]:
-    """The header and the rows below it, each with the line of the file on which it starts."""
+def _columns(
+    path: str | os.PathLike[str], names: dict[str, str]
+) -> tuple[list[int], dict[str, list]]:
+    """The line of each row, and each field's cells from the column of its name."""
+    records = _records(path)
+    header_line, header = next(records, (0, []))
+    if not header:
+        raise DataError(f"{path}: expected a header and rows below it, found an empty file")
+    at = {field: _position(path, header_line, header, name) for field, name in names.items()}
+    lines: list[int] = []
+    columns: dict[str, list] = {field: [] for field in at}
+    for line, cells in records:
+        if len(cells) != len(header):
+            raise DataError(
+                f"{path}, line {line}: expected {len(header)} cells as in the header, "
+                f"found {len(cells)}"
+            )
+        lines.append(line)
+        for field, index in at.items():
+            columns[field].append(cells[index].strip())
+    return lines, columns
+
+
+def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each row that is not blank, with the line of the file on which it starts."""
     delimiter = DELIMITERS.get(Path(path).suffix.lower(), ",")
     reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
-    records: list[tuple[int, list[str]]] = []
     line = 1
     try:
         for cells in reader:
             if cells:
-                records.append((line, [cell.strip() for cell in cells]))
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path}, line {line}: expected cells of a table, found {error}") from None
-    if not records:
-        raise DataError(f"{path}: expected a header and rows below it, found an empty file")
-    header, *rows = records
-    width = len(header[1])
-    for line, cells in rows:
-        if len(cells) != width:
-            raise DataError(
-                f"{path}, line {line}: expected {width} cells as in the header, found {len(cells)}"
-            )
-    return header, rows
 
 
 def _text(path: str | os.PathLike[str]) -> str:
@@ -112,21 +121,24 @@ def _text(path: str | os.PathLike[str]) -> str:
 
 def _position(path: str | os.PathLike[str], line: int, header: list[str], name: str) -> int:
     """Where in a row the cell of the column `name` stands."""
+    header = [cell.strip() for cell in header]
     times = header.count(name)
     if times == 1:
         return header.index(name)
-    found = f"{times} of that name" if times else ", ".join(header[:20])
+    found = f"{times} of that name"
     if not times:
-        found += f" and {len(header) - 20} more" if len(header) > 20 else ""
+        found = textwrap.shorten(", ".join(header), 200, placeholder=" ...")
         found += did_you_mean(name, header)
     raise DataError(f"{path}, line {line}: expected one column {name!r}, found {found}")
 
 
 def _number(cell: str) -> int | float | str:
     """The number that a cell holds, or its text where it holds none."""
+    if "_" in cell:  # the digit separator of Python's source, not of tables
+        return cell
     for kind in (int, float):
         try:
-            return cell if "_" in cell else kind(cell)  # Python's own digit separator
+            return kind(cell)
         except ValueError:
-            continue
+            pass
     return cell

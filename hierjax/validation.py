@@ -10,13 +10,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
-from numpy.typing import ArrayLike
 
 from hierjax.errors import DataError, DataWarning
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+else:
+    # NumPy's protocol is for static checkers: at run time a tuple does not match it.
+    ArrayLike = Any
 
 # Every whole number up to here is exact in float64, in which the densities are computed.
 MAX_COUNT = 2**53 - 1
@@ -129,7 +134,7 @@ def checked_columns(
 def _column(values: ArrayLike, name: str) -> Shaped[np.ndarray, " _"]:
     """A one-dimensional array of what was given, with text and numbers left apart."""
     if isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(object), None)
+        values = [None if value is np.ma.masked else value for value in values]
     try:
         array = np.asarray(values)
     except ValueError:  # a ragged sequence

@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
 from hierjax.counts import Counts
 from hierjax.errors import DataError
-from hierjax.validation import whole_numbers
+from hierjax.validation import ArrayLike, whole_numbers
 
 if TYPE_CHECKING:
     import jax
