@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 import textwrap
 from collections.abc import Iterator
@@ -133,12 +134,15 @@ def _position(path: str | os.PathLike[str], line: int, header: list[str], name: 
 
 
 def _number(cell: str) -> int | float | str:
-    """The number that a cell holds, or its text where it holds none."""
+    """The finite number that a cell holds, or its text where it holds none."""
     if "_" in cell:  # the digit separator of Python's source, not of tables
         return cell
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            pass
-    return cell
+    try:
+        return int(cell)
+    except ValueError:
+        pass
+    try:
+        number = float(cell)
+    except ValueError:
+        return cell
+    return number if math.isfinite(number) else cell

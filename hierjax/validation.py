@@ -131,7 +131,7 @@ def checked_columns(
     return checked
 
 
-def _column(values: ArrayLike, name: str) -> Shaped[np.ndarray, " _"]:
+def _column(values: Any, name: str) -> Shaped[np.ndarray, " _"]:
     """A one-dimensional array of what was given, with text and numbers left apart."""
     if isinstance(values, np.ma.MaskedArray):
         values = [None if value is np.ma.masked else value for value in values]

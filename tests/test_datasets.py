@@ -1,0 +1,139 @@
+"""The shipped table is the published one, and simulated counts have the moments they should."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+from hierjax import datasets
+from hierjax.counts import Counts
+from hierjax.datasets import simulate
+from hierjax.errors import ConfigError, DataError
+
+# Checks of simulated values fail by chance with this probability each; the keys are fixed, so
+# they fail always or never, and this is how often a correct simulator would have to be excused.
+FALSE_ALARM = 1e-6
+STANDARD_ERRORS = stats.norm.isf(FALSE_ALARM / 2)
+UNITS = 20_000
+
+
+def test_rat_tumors_are_the_published_ones():
+    rats = datasets.rat_tumors()
+    assert len(rats) == 70
+    assert rats.total_successes == 263
+    assert rats.total_trials == 1725
+    assert rats.labels.tolist() == [str(j) for j in range(1, 71)]
+    # Sums of 70 rates below 1 round by far less than 1e-14.
+    assert rats.raw_rates.mean() == pytest.approx(0.13600653889043893, rel=0, abs=1e-14)
+    assert rats.raw_rates.var() == pytest.approx(0.010557640623609196, rel=0, abs=1e-14)
+
+
+def test_the_current_experiment_is_the_71st():
+    rats = datasets.rat_tumors(current=True)
+    assert len(rats) == 71
+    assert (rats.labels[-1], rats.successes[-1], rats.trials[-1]) == ("71", 4, 14)
+    assert rats.select(slice(70)) == datasets.rat_tumors()
+
+
+def test_datasets_are_loaded_by_name():
+    assert datasets.load("rat_tumors") == datasets.rat_tumors()
+    assert datasets.load("rat_tumors_71") == datasets.rat_tumors(current=True)
+    assert all(isinstance(datasets.load(name), Counts) for name in datasets.DATASETS)
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest_name():
+    message = (
+        "^dataset: expected one of rat_tumors, rat_tumors_71, found 'rat_tumours'; "
+        r"did you mean 'rat_tumors'\?$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        datasets.load("rat_tumours")
+
+
+@pytest.mark.parametrize(("mean", "concentration"), [(0.14, 16.0), (0.5, 2.0), (0.1, 0.5)])
+def test_simulated_rates_and_counts_follow_their_distributions(mean, concentration):
+    trials = 20
+    counts, rates = simulate(
+        jax.random.key(1), mean=mean, concentration=concentration, trials=[trials] * UNITS
+    )
+    population = stats.beta(mean * concentration, (1 - mean) * concentration)
+    assert stats.kstest(rates, population.cdf).pvalue > FALSE_ALARM
+    error = population.std() / math.sqrt(UNITS)
+    assert abs(rates.mean() - mean) < STANDARD_ERRORS * error
+
+    marginal = stats.betabinom(trials, mean * concentration, (1 - mean) * concentration)
+    expected = UNITS * marginal.pmf(np.arange(trials + 1))
+    observed = np.bincount(counts.successes, minlength=trials + 1)
+    assert stats.chisquare(observed, expected, sum_check=False).pvalue > FALSE_ALARM
+
+
+def test_successes_are_drawn_given_the_rates():
+    """Pearson residuals of the successes have mean 0 and variance 1 where trials differ widely."""
+    trials = np.resize([1, 5, 50, 100_000], UNITS)
+    counts, rates = simulate(jax.random.key(2), mean=0.3, concentration=20.0, trials=trials)
+    residuals = (counts.successes - trials * rates) / np.sqrt(trials * rates * (1 - rates))
+    assert abs(residuals.mean()) < STANDARD_ERRORS / math.sqrt(UNITS)
+    error = (residuals**2).std() / math.sqrt(UNITS)
+    assert abs((residuals**2).mean() - 1) < STANDARD_ERRORS * error
+
+
+@pytest.mark.parametrize("concentration", [1e-3, 1e-12, 1e-300])
+def test_rates_stay_numbers_as_the_concentration_vanishes(concentration):
+    """The limit is a population of rates that are 0 or 1."""
+    counts, rates = simulate(
+        jax.random.key(3), mean=0.14, concentration=concentration, trials=[5] * UNITS
+    )
+    assert np.all((rates >= 0) & (rates <= 1))
+    assert abs(rates.mean() - 0.14) < STANDARD_ERRORS * math.sqrt(0.14 * 0.86 / UNITS)
+    assert 0 < counts.total_successes < counts.total_trials
+
+
+def test_simulation_depends_on_the_key_alone():
+    settings = {"mean": 0.14, "concentration": 16.0, "trials": np.full(70, 20)}
+    first, rates = simulate(jax.random.key(4), **settings)
+    with jax.enable_x64(True):
+        wide, wide_rates = simulate(jax.random.key(4), **settings)
+    with jax.enable_x64(False):
+        narrow, narrow_rates = simulate(jax.random.key(4), **settings)
+    assert first == wide == narrow
+    assert rates.dtype == np.float64
+    np.testing.assert_array_equal(rates, wide_rates)
+    np.testing.assert_array_equal(rates, narrow_rates)
+    assert first != simulate(jax.random.key(5), **settings)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        (lambda: jax.random.PRNGKey(0), r"a typed key, as of jax\.random\.key\(0\), found uint32"),
+        (lambda: jax.random.split(jax.random.key(0)), r"a single key, found an array of shape \(2"),
+    ],
+)
+def test_keys_are_typed_and_single(key, found):
+    with pytest.raises(TypeError, match=f"^key: expected {found}"):
+        simulate(key(), mean=0.14, concentration=16.0, trials=[20, 14])
+
+
+@pytest.mark.parametrize(
+    ("mean", "concentration"),
+    [
+        (0.0, 1.0),
+        (1.0, 1.0),
+        (-0.1, 1.0),
+        (1.5, -2.0),
+        (0.5, 0.0),
+        (0.5, math.inf),
+        (math.nan, 1.0),
+    ],
+)
+def test_populations_that_do_not_exist_are_refused(mean, concentration):
+    message = f"found mean {mean} and concentration {concentration}$"
+    with pytest.raises(DataError, match=message):
+        simulate(jax.random.key(0), mean=mean, concentration=concentration, trials=[20, 14])
+
+
+def test_trials_are_checked_before_anything_is_drawn():
+    with pytest.raises(DataError, match=r"^unit 1 \(label '2'\), trials: expected .*, found -14$"):
+        simulate(jax.random.key(0), mean=0.14, concentration=16.0, trials=[20, -14])
