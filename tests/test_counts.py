@@ -160,7 +160,7 @@ def test_bad_weights_are_refused(weights, message):
         Counts([0, 0], [0, 20], weights=weights)
 
 
-@pytest.mark.parametrize("missing", [None, math.nan, "", "  ", np.datetime64("NaT")])
+@pytest.mark.parametrize("missing", [None, math.nan, "", "  ", np.datetime64("NaT", "D")])
 @pytest.mark.parametrize("field", ["labels", "groups"])
 def test_missing_text_is_refused(field, missing):
     with pytest.raises(DataError, match=rf"^unit 1 \(label .*\), {field}: expected text, found "):

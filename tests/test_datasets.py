@@ -66,7 +66,12 @@ def test_simulated_rates_and_counts_follow_their_distributions(mean, concentrati
     marginal = stats.betabinom(trials, mean * concentration, (1 - mean) * concentration)
     expected = UNITS * marginal.pmf(np.arange(trials + 1))
     observed = np.bincount(counts.successes, minlength=trials + 1)
-    assert stats.chisquare(observed, expected, sum_check=False).pvalue > FALSE_ALARM
+    # Pearson's statistic is close to chi-square where ten or more are expected a cell, so the
+    # rare counts at the top share one.
+    top = np.flatnonzero(expected >= 10)[-1]
+    expected = np.append(expected[:top], expected[top:].sum())
+    observed = np.append(observed[:top], observed[top:].sum())
+    assert stats.chisquare(observed, expected).pvalue > FALSE_ALARM
 
 
 def test_successes_are_drawn_given_the_rates():
