@@ -89,7 +89,7 @@ def _columns(
             )
         lines.append(line)
         for field, index in at.items():
-            columns[field].append(cells[index].strip())
+            columns[field].append(cells[index])
     return lines, columns
 
 

@@ -43,6 +43,11 @@ def test_legal_counts_are_kept_exactly(table):
     assert counts.total_trials == sum(trials)
 
 
+def test_totals_do_not_overflow():
+    counts = Counts([MAX_COUNT] * 3000, [MAX_COUNT] * 3000)
+    assert counts.total_successes == counts.total_trials == 3000 * MAX_COUNT > 2**64
+
+
 @given(tables(), st.data())
 def test_one_entry_out_of_range_is_found_wherever_it_is(table, data):
     successes, trials = table

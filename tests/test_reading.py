@@ -23,7 +23,7 @@ def read(path, content, **columns):
 
 
 def test_every_column_is_read(tmp_path):
-    rows = "a,0,20,x,1\nb,4,14,y,0.5\n"
+    rows = "a,0,20,x,1\n b , 4, 14,y , 0.5\n"
     counts = read(
         tmp_path / "rats.csv", HEADER + rows, label="experiment", group="lab", weight="weight"
     )
@@ -142,8 +142,8 @@ def test_a_bad_label_group_or_weight_is_found(tmp_path, row, column, expected):
         ("\ndeaths,rats\n", ", line 2: expected one column 'tumors', found deaths, rats"),
         ("tumors;rats\n0;20\n", ", line 1: expected one column 'tumors', found tumors;rats"),
         (
-            "tumors,Rats\n0,20\n4,14\n",
-            ", line 1: expected one column 'rats', found tumors, Rats; did you mean 'Rats'?",
+            "tumors,RATS\n0,20\n4,14\n",
+            ", line 1: expected one column 'rats', found tumors, RATS; did you mean 'RATS'?",
         ),
         ("tumors,rats,rats\n", ", line 1: expected one column 'rats', found 2 of that name"),
         ("tumors,rats\n0,20\n4\n", ", line 3: expected 2 cells as in the header, found 1"),
