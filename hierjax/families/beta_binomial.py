@@ -1,0 +1,330 @@
+"""Beta-binomial: y ~ Binomial(n, theta), theta ~ Beta(alpha, beta).
+
+Everything is written in the mean m = alpha / (alpha + beta) and the dispersion
+phi = 1 / (alpha + beta), for one unit; callers batch with `jax.vmap`. In these coordinates the
+powers of alpha + beta cancel by hand, and phi = 0 (complete pooling) is an ordinary point.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
+from hierjax.tally import TallyArrays
+
+__all__ = ["BetaBinomial", "Population", "Rate"]
+
+Scalar = Float[Array, ""]
+
+
+class Population(NamedTuple):
+    """A Beta distribution of rates: of all units, or of one unit given its data.
+
+    Attributes:
+        mean: m = alpha / (alpha + beta), in (0, 1).
+        complement: 1 - m, kept apart so that it has digits when m is close to 1.
+        dispersion: phi = 1 / (alpha + beta), at least 0; 0 is complete pooling.
+    """
+
+    mean: Float[Array, "*batch"]
+    complement: Float[Array, "*batch"]
+    dispersion: Float[Array, "*batch"]
+
+    @property
+    def alpha(self) -> Float[Array, "*batch"]:
+        """First shape parameter, m / phi."""
+        return self.mean / self.dispersion
+
+    @property
+    def beta(self) -> Float[Array, "*batch"]:
+        """Second shape parameter, (1 - m) / phi."""
+        return self.complement / self.dispersion
+
+    @property
+    def variance(self) -> Float[Array, "*batch"]:
+        """m (1 - m) phi / (1 + phi)."""
+        return self.mean * self.complement * self.dispersion / (1 + self.dispersion)
+
+
+class Rate(NamedTuple):
+    """A rate as two logarithms: theta itself may round to 0 or 1.
+
+    Attributes:
+        log: log theta.
+        log_complement: log(1 - theta).
+    """
+
+    log: Float[Array, "*batch"]
+    log_complement: Float[Array, "*batch"]
+
+    @classmethod
+    def from_logit(cls, logit: Float[Array, "*batch"]) -> "Rate":
+        """The rate whose log-odds are given."""
+        return cls(jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit))
+
+
+def _log_normalizer(population: Population) -> Scalar:
+    r"""log of 1 / B(alpha, beta) less the entropy term that joins the divergence."""
+    m, c, phi = population
+    return (
+        0.5 * (jnp.log(m) + jnp.log(c) - jnp.log(phi))
+        - LOG_SQRT_2PI
+        + stirling_remainder(phi)
+        - stirling_remainder(phi / m)
+        - stirling_remainder(phi / c)
+    )
+
+
+def _divergence(population: Population, logit: Scalar) -> Scalar:
+    """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds."""
+    distance = logit - (jnp.log(population.mean) - jnp.log(population.complement))
+    beyond = distance > 0
+    share = jnp.where(beyond, population.complement, population.mean)
+    rest = jnp.where(beyond, population.mean, population.complement)
+    size = jnp.abs(distance)
+    drop = share * jnp.expm1(-size)
+    # Far from the mean the other share keeps the digits that 1 + drop loses.
+    far = drop < -0.5
+    return share * size + jnp.where(
+        far,
+        jnp.log(rest + share * jnp.exp(-jnp.where(far, size, 0.0))),
+        jnp.log1p(jnp.where(far, 0.0, drop)),
+    )
+
+
+@dataclass(frozen=True)
+class BetaBinomial:
+    """The conjugate pair of binomial counts and Beta-distributed rates.
+
+    Working coordinates are eta = (logit_mean, log_concentration) = (logit m, -log phi).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> family = BetaBinomial()
+        >>> population = family.constrain(jnp.array([0.0, jnp.log(2.0)]))  # Beta(1, 1)
+        >>> print(f"{jnp.exp(family.log_marginal(3.0, 9.0, population)):.6f}")  # 1 / (9 + 1)
+        0.100000
+    """
+
+    name: ClassVar[str] = "beta_binomial"
+    coordinates: ClassVar[tuple[str, str]] = ("logit_mean", "log_concentration")
+
+    @staticmethod
+    def constrain(eta: Float[Array, "2"]) -> Population:
+        """Maps working coordinates to the population: m = sigmoid(u), phi = exp(-w)."""
+        logit_mean, log_concentration = eta[0], eta[1]
+        return Population(
+            jax.nn.sigmoid(logit_mean), jax.nn.sigmoid(-logit_mean), jnp.exp(-log_concentration)
+        )
+
+    @staticmethod
+    def unconstrain(population: Population) -> Float[Array, "2"]:
+        """Maps a population to working coordinates; phi = 0 gives an infinite second one."""
+        m, c, phi = population
+        return jnp.stack([jnp.log(m) - jnp.log(c), -jnp.log(phi)])
+
+    @staticmethod
+    def log_likelihood(successes: Scalar, trials: Scalar, rate: Rate) -> Scalar:
+        r"""Binomial log-probability of a unit's counts given its rate.
+
+        .. math:: \log\binom{n}{y} + y\log\theta + (n - y)\log(1 - \theta)
+
+        Args:
+            successes: y.
+            trials: n.
+            rate: log theta and log(1 - theta).
+
+        Returns:
+            The log-probability, with its binomial coefficient.
+        """
+        failures = trials - successes
+        coefficient = -jnp.log1p(trials) - jax.scipy.special.betaln(successes + 1, failures + 1)
+        # A count of zero must not meet an infinite logarithm.
+        return (
+            coefficient
+            + jnp.where(successes > 0, successes * rate.log, 0.0)
+            + jnp.where(failures > 0, failures * rate.log_complement, 0.0)
+        )
+
+    @staticmethod
+    def log_prior(rate: Rate, population: Population) -> Scalar:
+        r"""Beta log-density of a unit's rate, with respect to theta.
+
+        .. math:: \log\mathrm{Beta}(\theta \mid \alpha, \beta) =
+            -\frac{KL(m \| \theta)}{\phi} + \tfrac12\log\frac{m(1 - m)}{2\pi\phi}
+            + \delta(\phi) - \delta(\phi/m) - \delta(\phi/(1 - m)) - \log\theta(1 - \theta)
+
+        with delta the remainder of Stirling's formula; no log-gamma of a large argument is taken.
+
+        Args:
+            rate: log theta and log(1 - theta).
+            population: The Beta distribution, with phi > 0.
+
+        Returns:
+            The log-density.
+        """
+        return (
+            BetaBinomial.log_prior_logit(rate.log - rate.log_complement, population)
+            - rate.log
+            - rate.log_complement
+        )
+
+    @staticmethod
+    def log_prior_logit(logit: Scalar, population: Population) -> Scalar:
+        """Beta log-density of a unit's rate with respect to its log-odds."""
+        return _log_normalizer(population) - _divergence(population, logit) / population.dispersion
+
+    @staticmethod
+    def log_prior_units(
+        units: Scalar, sum_log: Scalar, sum_log_complement: Scalar, population: Population
+    ) -> Scalar:
+        r"""Beta log-density of all units' rates, from their sufficient statistics.
+
+        Args:
+            units: Number of units J.
+            sum_log: Sum of log theta_j.
+            sum_log_complement: Sum of log(1 - theta_j).
+            population: The Beta distribution, with phi > 0.
+
+        Returns:
+            Sum of the units' log-densities, with respect to theta.
+        """
+        m, c, phi = population
+        entropy = units * (m * jnp.log(m) + c * jnp.log(c))
+        divergence = entropy - m * sum_log - c * sum_log_complement
+        return (
+            units * _log_normalizer(population) - divergence / phi - sum_log - sum_log_complement
+        )
+
+    @staticmethod
+    def log_joint(successes: Scalar, trials: Scalar, rate: Rate, population: Population) -> Scalar:
+        """log p(y, theta | alpha, beta) of one unit: likelihood times prior."""
+        likelihood = BetaBinomial.log_likelihood(successes, trials, rate)
+        return likelihood + BetaBinomial.log_prior(rate, population)
+
+    @staticmethod
+    def log_marginal(successes: Scalar, trials: Scalar, population: Population) -> Scalar:
+        r"""Beta-binomial log-probability of a unit's counts, theta integrated out.
+
+        .. math:: p(y \mid \alpha, \beta) = \binom{n}{y}
+            \frac{B(\alpha + y, \beta + n - y)}{B(\alpha, \beta)}
+
+        Written as minus two Kullback-Leibler divergences, of m and of y/n from the posterior
+        mean q, plus Stirling remainders, so that it is accurate for n of 10^9, in float32 too,
+        and smooth in phi down to 0, where it is the binomial probability.
+
+        Args:
+            successes: y, 0 <= y <= n.
+            trials: n >= 0.
+            population: The Beta distribution; phi = 0 allowed.
+
+        Returns:
+            The log-probability; 0 when n = 0.
+        """
+        m, c, phi = population
+        failures = trials - successes
+        any_success, any_failure = successes > 0, failures > 0
+        y, f = jnp.where(any_success, successes, 1.0), jnp.where(any_failure, failures, 1.0)
+        growth = 1 + trials * phi
+        over = (successes * c - failures * m) / growth  # n (q - m) / (n phi)
+
+        from_rate = jnp.where(
+            any_success,
+            over * over / y * excess_ratio(-over / y, trials * (m + y * phi) / (y * growth)),
+            -over,
+        ) + jnp.where(
+            any_failure,
+            over * over / f * excess_ratio(over / f, trials * (c + f * phi) / (f * growth)),
+            over,
+        )
+        up, down = phi * over / m, -phi * over / c
+        from_mean = (over * over * phi / m) * excess_ratio(up, (m + successes * phi) / (m * growth))
+        from_mean += (over * over * phi / c) * excess_ratio(
+            down, (c + failures * phi) / (c * growth)
+        )
+        spread = 0.5 * (
+            jnp.log1p(trials * phi)
+            - jnp.log1p(successes * phi / m)
+            - jnp.log1p(failures * phi / c)
+        )
+        remainder = (
+            stirling_remainder(phi)
+            - stirling_remainder(phi / growth)
+            + stirling_remainder(phi / (m + successes * phi))
+            - stirling_remainder(phi / m)
+            + stirling_remainder(phi / (c + failures * phi))
+            - stirling_remainder(phi / c)
+        )
+        return spread + remainder - from_rate - from_mean + _log_coefficient(successes, failures)
+
+    @staticmethod
+    def log_marginal_tally(tally: TallyArrays, population: Population) -> Scalar:
+        r"""Log-marginal of all units, from their tally.
+
+        .. math:: \log p(Y \mid \alpha, \beta) = \sum_j \log\binom{n_j}{y_j}
+            + \sum_k c_k\log(m + k\phi) + d_k\log(1 - m + k\phi) - e_k\log(1 + k\phi)
+
+        Args:
+            tally: Counts of counts, and pairs for units of many trials.
+            population: The Beta distribution; phi = 0 allowed.
+
+        Returns:
+            The log-marginal, binomial coefficients included; the cost does not grow with J.
+        """
+        m, c, phi = population
+        k_phi = jnp.arange(tally.trials_above.shape[0], dtype=phi.dtype) * phi
+        total = tally.log_coefficient + jnp.sum(
+            tally.successes_above * jnp.log(m + k_phi)
+            + tally.failures_above * jnp.log(c + k_phi)
+            - tally.trials_above * jnp.log1p(k_phi)
+        )
+        if tally.pair_trials.shape[0]:
+            pairs = jax.vmap(BetaBinomial.log_marginal, in_axes=(0, 0, None))(
+                tally.pair_successes, tally.pair_trials, population
+            )
+            total += jnp.sum(tally.pair_multiplicity * pairs)
+        return total
+
+    @staticmethod
+    def update(successes: Scalar, trials: Scalar, population: Population) -> Population:
+        r"""Conjugate update: the unit's posterior Beta(alpha + y, beta + n - y).
+
+        .. math:: m' = \frac{m + y\phi}{1 + n\phi}, \qquad \phi' = \frac{\phi}{1 + n\phi}
+        """
+        m, c, phi = population
+        growth = 1 + trials * phi
+        return Population(
+            (m + successes * phi) / growth,
+            (c + (trials - successes) * phi) / growth,
+            phi / growth,
+        )
+
+    @staticmethod
+    def log_predictive(
+        new_successes: Scalar,
+        new_trials: Scalar,
+        successes: Scalar,
+        trials: Scalar,
+        population: Population,
+    ) -> Scalar:
+        """Log-probability of a unit's next counts, given the counts it has."""
+        updated = BetaBinomial.update(successes, trials, population)
+        return BetaBinomial.log_marginal(new_successes, new_trials, updated)
+
+
+def _log_coefficient(successes: Scalar, failures: Scalar) -> Scalar:
+    r"""What the log binomial coefficient leaves beside y log(y/n) + f log(f/n)."""
+    interior = (successes > 0) & (failures > 0)
+    y, f = jnp.where(interior, successes, 1.0), jnp.where(interior, failures, 1.0)
+    n = y + f
+    value = (
+        0.5 * (jnp.log(n) - jnp.log(y) - jnp.log(f))
+        - LOG_SQRT_2PI
+        + stirling_remainder(1 / n)
+        - stirling_remainder(1 / y)
+        - stirling_remainder(1 / f)
+    )
+    return jnp.where(interior, value, 0.0)

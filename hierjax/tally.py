@@ -1,0 +1,180 @@
+"""Tally: all that the hyperparameters can see of the units, exactly, and additively.
+
+Given the hyperparameters, units with the same counts are interchangeable, so J units reduce to
+their distinct (successes, trials) pairs with multiplicities. Units of few trials reduce further,
+to counts of counts: with c_k = #{y > k}, d_k = #{n - y > k}, e_k = #{n > k}, the log-marginal is
+
+    sum_k c_k log(m + k phi) + d_k log(1 - m + k phi) - e_k log(1 + k phi)
+
+plus a constant, whatever the number of units. Units of many trials stay as pairs.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Float
+
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from hierjax.counts import Counts
+
+__all__ = ["Tally", "TallyArrays"]
+
+_SMALLEST_DENSE = 16
+_LARGEST_DENSE = 512
+# Logarithms taken per pair by the family's log-marginal, and per entry of the counts of counts.
+_COST_PAIR, _COST_DENSE = 25, 3
+
+
+class TallyArrays(NamedTuple):
+    """A tally as arrays for compiled code, padded to a few size classes.
+
+    Attributes:
+        successes_above: c_k, the weight of units with more than k successes.
+        failures_above: d_k, the weight of units with more than k failures.
+        trials_above: e_k, the weight of units with more than k trials.
+        log_coefficient: Sum of log binomial coefficients of the units counted above.
+        pair_successes: Successes of the distinct pairs kept apart; 0 in padding.
+        pair_trials: Their trials; 0 in padding.
+        pair_multiplicity: The weight of units with that pair; 0 in padding.
+        total_successes: Weighted sum of all successes.
+        total_failures: Weighted sum of all failures.
+        interior: Weight of units with 0 < successes < trials.
+        units: Weight of all units.
+    """
+
+    successes_above: Float[Array, "counts"]
+    failures_above: Float[Array, "counts"]
+    trials_above: Float[Array, "counts"]
+    log_coefficient: Float[Array, ""]
+    pair_successes: Float[Array, "pairs"]
+    pair_trials: Float[Array, "pairs"]
+    pair_multiplicity: Float[Array, "pairs"]
+    total_successes: Float[Array, ""]
+    total_failures: Float[Array, ""]
+    interior: Float[Array, ""]
+    units: Float[Array, ""]
+
+
+def _size_class(size: int, smallest: int) -> int:
+    """Next power of two, so that one compilation serves many data sets."""
+    return max(smallest, 1 << (size - 1).bit_length()) if size else 0
+
+
+def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndarray:
+    """Weight of units whose value exceeds k, for k = 0 .. length - 1."""
+    histogram = np.bincount(values, multiplicity, minlength=length + 1)
+    return histogram[::-1].cumsum()[::-1][1:]
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Distinct (successes, trials) pairs with multiplicities; tallies add.
+
+    Attributes:
+        successes: Distinct pairs' successes, sorted by (trials, successes).
+        trials: Distinct pairs' trials.
+        multiplicity: Number (or total weight) of the units with that pair.
+
+    Example:
+        >>> import hierjax as hj
+        >>> rats = hj.datasets.rat_tumors()
+        >>> tally = Tally.of(rats[:40]) + Tally.of(rats[40:])
+        >>> tally == Tally.of(rats)
+        True
+    """
+
+    successes: np.ndarray
+    trials: np.ndarray
+    multiplicity: np.ndarray
+
+    @classmethod
+    def of(cls, counts: "Counts") -> "Tally":
+        """Tallies the units of a table, each with its weight.
+
+        Args:
+            counts: Validated counts.
+
+        Returns:
+            The tally; its pairs are those of `counts.pairs`.
+        """
+        weights = np.ones(len(counts)) if counts.weights is None else counts.weights
+        return cls.from_pairs(counts.successes, counts.trials, weights)
+
+    @classmethod
+    def from_pairs(
+        cls, successes: np.ndarray, trials: np.ndarray, multiplicity: np.ndarray
+    ) -> "Tally":
+        """Merges equal pairs, summing their multiplicities."""
+        pairs, inverse = np.unique(
+            np.stack([trials, successes], axis=1), axis=0, return_inverse=True
+        )
+        weight = np.bincount(inverse.ravel(), multiplicity, minlength=len(pairs))
+        return cls(pairs[:, 1], pairs[:, 0], weight)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally.from_pairs(
+            np.concatenate([self.successes, other.successes]),
+            np.concatenate([self.trials, other.trials]),
+            np.concatenate([self.multiplicity, other.multiplicity]),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tally) and all(
+            np.array_equal(getattr(self, name), getattr(other, name))
+            for name in ("successes", "trials", "multiplicity")
+        )
+
+    def __len__(self) -> int:
+        return len(self.successes)
+
+    @property
+    def interior(self) -> float:
+        """Weight of the units with 0 < successes < trials: they alone bound the concentration."""
+        inside = (self.successes > 0) & (self.successes < self.trials)
+        return float(self.multiplicity[inside].sum())
+
+    def _dense_length(self) -> int:
+        """Length of the counts of counts that makes one evaluation cheapest."""
+        lengths = [0]
+        while (length := max(_SMALLEST_DENSE, 2 * lengths[-1])) <= _LARGEST_DENSE:
+            lengths.append(length)
+
+        def cost(length: int) -> int:
+            return _COST_DENSE * length + _COST_PAIR * int(np.sum(self.trials > length))
+
+        return min(lengths, key=cost)
+
+    def arrays(self, dtype: type = np.float64) -> TallyArrays:
+        """The tally as padded arrays for the families' log-marginals.
+
+        Args:
+            dtype: Floating type of the arrays.
+
+        Returns:
+            Counts of counts for units of few trials, pairs for the rest.
+        """
+        length = self._dense_length()
+        few = self.trials <= length
+        y, n, weight = self.successes[few], self.trials[few], self.multiplicity[few]
+        log_factorial = np.array([math.lgamma(k + 1) for k in range(length + 1)])
+        coefficient = log_factorial[n] - log_factorial[y] - log_factorial[n - y]
+        padding = (0, _size_class(int(np.sum(~few)), 8) - int(np.sum(~few)))
+        pairs = [
+            np.pad(values[~few], padding)
+            for values in (self.successes, self.trials, self.multiplicity)
+        ]
+        arrays = (
+            _above(y, weight, length),
+            _above(n - y, weight, length),
+            _above(n, weight, length),
+            weight @ coefficient,
+            *pairs,
+            self.multiplicity @ self.successes,
+            self.multiplicity @ (self.trials - self.successes),
+            self.interior,
+            self.multiplicity.sum(),
+        )
+        return TallyArrays(*(np.asarray(values, dtype) for values in arrays))

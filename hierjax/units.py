@@ -1,0 +1,269 @@
+"""Answers about units: mixtures of conjugate posteriors over the hyperparameters.
+
+Written once for every method. Means and variances are sums over all points; quantiles come from
+the mixture's density on a lattice of the log-odds, integrated to spectral accuracy.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hierjax import lattice
+from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.posterior import HyperPosterior
+
+__all__ = ["UnitMoments", "log_predictive", "unit_density", "unit_moments", "unit_quantiles"]
+
+_NODES = 160
+_FARTHEST = 740.0
+_BATCH = 8
+# A lattice cannot resolve components narrower than this many steps of the hyperparameters'.
+_RESOLVED = 1.5
+
+
+class UnitMoments(NamedTuple):
+    """Posterior moments of units' rates.
+
+    Attributes:
+        mean: Posterior mean of theta.
+        sd: Posterior standard deviation of theta.
+        shrinkage: Posterior mean of kappa / (kappa + n): the weight of the population's mean.
+    """
+
+    mean: Float[Array, "pairs"]
+    sd: Float[Array, "pairs"]
+    shrinkage: Float[Array, "pairs"]
+
+
+def _components(
+    family: BetaBinomial,
+    posterior: HyperPosterior,
+    successes: Float[Array, ""],
+    trials: Float[Array, ""],
+) -> Population:
+    """The unit's conjugate posterior at every point."""
+
+    def one(eta: Float[Array, "2"]) -> Population:
+        return family.update(successes, trials, family.constrain(eta))
+
+    return jax.vmap(jax.vmap(one))(posterior.points)
+
+
+@partial(jax.jit, static_argnums=0)
+def unit_moments(
+    family: BetaBinomial,
+    posterior: HyperPosterior,
+    successes: Float[Array, "pairs"],
+    trials: Float[Array, "pairs"],
+) -> UnitMoments:
+    r"""Posterior mean, standard deviation and shrinkage of units' rates.
+
+    .. math:: E[\theta \mid Y] = \sum_s w_s \frac{m_s + y\phi_s}{1 + n\phi_s}
+
+    Args:
+        family: Conjugate family.
+        posterior: Posterior of the hyperparameters.
+        successes: y of every unit (or distinct pair).
+        trials: n likewise.
+
+    Returns:
+        The moments of every unit.
+    """
+
+    def one(data: tuple[Float[Array, ""], Float[Array, ""]]) -> UnitMoments:
+        y, n = data
+        component = _components(family, posterior, y, n)
+        mean = posterior.mean(component.mean)
+        variance = posterior.mean(component.variance + (component.mean - mean) ** 2)
+        weight_of_mean = 1 / (1 + n * jnp.exp(-posterior.points[..., 1]))
+        return UnitMoments(mean, jnp.sqrt(variance), posterior.mean(weight_of_mean))
+
+    return jax.lax.map(one, (successes, trials), batch_size=_BATCH)
+
+
+def _resolve_rows(
+    component: Population, weights: Float[Array, "rows columns"]
+) -> tuple[Population, Float[Array, "rows columns"]]:
+    """Joins a lattice row's components where they are too narrow to overlap.
+
+    Towards complete pooling components become spikes at the nodes, but their mixture over the
+    row stays smooth; there it is replaced by the Beta of the row's mean and variance.
+    """
+    total = jnp.sum(weights, axis=1, keepdims=True)
+    share = weights / jnp.where(total > 0, total, 1.0)
+    mean = jnp.sum(share * component.mean, axis=1, keepdims=True)
+    complement = jnp.sum(share * component.complement, axis=1, keepdims=True)
+    between = jnp.sum(share * (component.mean - mean) ** 2, axis=1, keepdims=True)
+    within = jnp.sum(share * component.variance, axis=1, keepdims=True)
+    variance = between + within
+    dispersion = variance / (mean * complement - variance)
+    spacing = jnp.max(
+        jnp.where(share[:, 1:] > 1e-4, jnp.abs(jnp.diff(component.mean, axis=1)), 0.0), axis=1
+    )[:, None]
+    joined = (jnp.sqrt(within) < _RESOLVED * spacing) & (total > 0)
+    first = jnp.arange(weights.shape[1]) == 0
+    resolved = Population(
+        *(
+            jnp.where(joined, row, node)
+            for row, node in zip((mean, complement, dispersion), component, strict=True)
+        )
+    )
+    return resolved, jnp.where(joined, jnp.where(first, total, 0.0), weights)
+
+
+def _mixture(
+    family: BetaBinomial, posterior: HyperPosterior, y: Float[Array, ""], n: Float[Array, ""]
+) -> tuple[Population, Float[Array, "points"]]:
+    component, weights = _components(family, posterior, y, n), posterior.weights
+    if min(weights.shape) > 1:
+        component, weights = _resolve_rows(component, weights)
+    return jax.tree.map(jnp.ravel, component), weights.ravel()
+
+
+class _LogOdds(NamedTuple):
+    """A lattice of log-odds that holds a mixture, and what lies beyond its ends."""
+
+    center: Float[Array, ""]
+    scale: Float[Array, ""]
+    start: Float[Array, ""]
+    step: Float[Array, ""]
+
+    def value(self, position: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        return self.center + self.scale * jnp.sinh(self.start + self.step * position)
+
+    def jacobian(self, position: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        return self.scale * jnp.cosh(self.start + self.step * position)
+
+
+def _log_odds_lattice(component: Population, weights: Float[Array, "points"]) -> _LogOdds:
+    counts = weights > 1e-9
+    center = jnp.log(jnp.sum(weights * component.mean)) - jnp.log(
+        jnp.sum(weights * component.complement)
+    )
+    shift = jnp.log(component.mean) - jnp.log(component.complement) - center
+    width = jnp.sqrt(1 / component.alpha + 1 / component.beta)
+    spread = jnp.sqrt(jnp.sum(weights * jnp.minimum(width**2 + shift**2, _FARTHEST**2)))
+    scale = jnp.minimum(jnp.min(jnp.where(counts, width, jnp.inf)) * 2, jnp.minimum(spread, 1.0))
+    # A Beta falls like exp(alpha z) to the left and exp(-beta z) to the right, and its bulk like
+    # a normal of its width. Beyond _FARTHEST a rate is 0 or 1 in double precision.
+    reach = 9 * jnp.maximum(spread, jnp.max(jnp.where(counts, width, 0.0)))
+    left = reach + 36 / jnp.min(jnp.where(counts, component.alpha, jnp.inf))
+    right = reach + 36 / jnp.min(jnp.where(counts, component.beta, jnp.inf))
+    start = -jnp.arcsinh(jnp.clip(left, 0.0, _FARTHEST + center) / scale)
+    end = jnp.arcsinh(jnp.clip(right, 0.0, _FARTHEST - center) / scale)
+    return _LogOdds(center, scale, start, (end - start) / (_NODES - 1))
+
+
+@partial(jax.jit, static_argnums=0)
+def unit_quantiles(
+    family: BetaBinomial,
+    posterior: HyperPosterior,
+    successes: Float[Array, "pairs"],
+    trials: Float[Array, "pairs"],
+    levels: Float[Array, "levels"],
+) -> Float[Array, "pairs levels"]:
+    r"""Posterior quantiles of units' rates.
+
+    Solves :math:`\sum_s w_s I_\theta(\alpha_s + y, \beta_s + n - y) = p` for theta.
+
+    Args:
+        family: Conjugate family.
+        posterior: Posterior of the hyperparameters, with positive dispersion at all points.
+        successes: y of every unit (or distinct pair).
+        trials: n likewise.
+        levels: Probabilities p.
+
+    Returns:
+        Quantiles of theta.
+    """
+
+    def one(data: tuple[Float[Array, ""], Float[Array, ""]]) -> Float[Array, "levels"]:
+        component, weights = _mixture(family, posterior, *data)
+        places = _log_odds_lattice(component, weights)
+        nodes = jnp.arange(_NODES, dtype=places.step.dtype)
+
+        def at(logit: Float[Array, ""]) -> Float[Array, "points"]:
+            return jnp.exp(
+                jax.vmap(lambda *p: family.log_prior_logit(logit, Population(*p)))(*component)
+            )
+
+        densities = jax.vmap(at)(places.value(nodes))
+        density = densities @ weights * places.jacobian(nodes)
+        # Where the mixture reaches beyond the lattice its tails are exponential.
+        below = densities[0] @ (weights / component.alpha)
+        above = densities[-1] @ (weights / component.beta)
+        total = lattice.cumulative(density, places.step)
+        slope = lattice.derivative(density, places.step)
+        target = levels * (below + total[-1] + above) - below
+        return jax.nn.sigmoid(
+            places.value(lattice.invert(target, total, density, slope, places.step))
+        )
+
+    return jax.lax.map(one, (successes, trials), batch_size=_BATCH)
+
+
+@partial(jax.jit, static_argnums=0)
+def unit_density(
+    family: BetaBinomial,
+    posterior: HyperPosterior,
+    successes: Float[Array, ""],
+    trials: Float[Array, ""],
+    rates: Float[Array, "points"],
+) -> Float[Array, "points"]:
+    """Posterior density of one unit's rate; with no trials, of a new unit's.
+
+    Args:
+        family: Conjugate family.
+        posterior: Posterior of the hyperparameters.
+        successes: y.
+        trials: n.
+        rates: Where, strictly between 0 and 1.
+
+    Returns:
+        The density with respect to theta.
+    """
+    component, weights = _mixture(family, posterior, successes, trials)
+
+    def at(theta: Float[Array, ""]) -> Float[Array, ""]:
+        logit = jnp.log(theta) - jnp.log1p(-theta)
+        log_density = jax.vmap(lambda *p: family.log_prior_logit(logit, Population(*p)))(*component)
+        return jnp.sum(weights * jnp.exp(log_density)) / (theta * (1 - theta))
+
+    return jax.lax.map(at, rates)
+
+
+@partial(jax.jit, static_argnums=0)
+def log_predictive(
+    family: BetaBinomial,
+    posterior: HyperPosterior,
+    new_successes: Float[Array, "points"],
+    new_trials: Float[Array, ""],
+    successes: Float[Array, ""],
+    trials: Float[Array, ""],
+) -> Float[Array, "points"]:
+    """Log-probability of a unit's next counts, given the counts it has.
+
+    Args:
+        family: Conjugate family.
+        posterior: Posterior of the hyperparameters.
+        new_successes: Possible numbers of successes.
+        new_trials: Number of next trials.
+        successes: y so far; 0 with no trials for a new unit.
+        trials: n so far.
+
+    Returns:
+        One log-probability for every entry of `new_successes`.
+    """
+    points = posterior.points.reshape(-1, 2)
+    log_weights = jnp.log(posterior.weights.ravel())
+
+    def at(k: Float[Array, ""]) -> Float[Array, ""]:
+        def one(eta: Float[Array, "2"]) -> Float[Array, ""]:
+            return family.log_predictive(k, new_trials, successes, trials, family.constrain(eta))
+
+        return jax.nn.logsumexp(jax.vmap(one)(points) + log_weights)
+
+    return jax.lax.map(at, new_successes)
