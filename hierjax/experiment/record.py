@@ -1,0 +1,80 @@
+"""What a run found, as its report and its figures see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hierjax.counts import Counts
+
+if TYPE_CHECKING:
+    from hierjax.fit import Fit
+    from hierjax.table import Table
+
+
+@dataclass(frozen=True)
+class NewUnits:
+    """Units that are asked about without being part of the data, in columns of one length.
+
+    Attributes:
+        labels: What they are called.
+        successes: Their successes.
+        trials: Their trials.
+
+    Examples:
+        >>> len(NewUnits(("experiment 71",), (4,), (14,)))
+        1
+    """
+
+    labels: tuple[str, ...] = ()
+    successes: tuple[int, ...] = ()
+    trials: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of new units, which may be none."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All answers of a run, computed once, before anything is drawn or laid out.
+
+    The tables are those of the run's files, in long form: one after another in the order of the
+    configuration's methods, the first column `method` (of `loo`: `model`). Methods that failed
+    have no rows and no fit.
+
+    Attributes:
+        name: Name of the run.
+        config: The configuration with every default resolved, as ``config.yaml`` holds it.
+        counts: The data.
+        fits: What each method found, by its display name, in the configuration's order.
+        failures: The error's text for each method that found nothing, by its display name.
+        new_units: Units asked about.
+        level: Probability of every interval.
+        hyper: `Fit.summary` of every method.
+        units: `Fit.units` of every method.
+        predictions: `Fit.predict` of every method for the new units; no rows if there are none.
+        agreement: Every method against quadrature, columns ``method, quantity, value, reference,
+            mcse, z``; None where no quadrature succeeded.
+        loo: Leave-one-unit-out, columns ``model, elpd, se``, for no pooling, complete pooling and
+            partial pooling; None where no method that averages over the hyperparameters succeeded.
+        warnings: What a reader should know before trusting the answers, one sentence or two each.
+        seconds: Wall seconds of each stage of the run so far, by the stage's name.
+        manifest: As ``manifest.json`` holds it: versions, device, precision, seed, status and
+            message of each method.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    counts: Counts
+    fits: Mapping[str, "Fit"]
+    failures: Mapping[str, str]
+    new_units: NewUnits
+    level: float
+    hyper: "Table"
+    units: "Table"
+    predictions: "Table"
+    agreement: "Table | None" = None
+    loo: "Table | None" = None
+    warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
