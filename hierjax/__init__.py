@@ -1,3 +1,78 @@
-"""Partial pooling of many rates, in JAX."""
+"""Partial pooling of many rates, in JAX.
+
+    import hierjax as hj
+    fit = hj.fit(hj.datasets.rat_tumors())
+    fit.units(level=0.9)
+
+Names are imported when first used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from hierjax import checks, datasets, plots
+    from hierjax.counts import Counts
+    from hierjax.fit import Fit, fit
+    from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
+    from hierjax.inference import NUTS, Gibbs, Moments, Quadrature, Type2MLE
+    from hierjax.model import Model
+    from hierjax.reading import read_counts
+    from hierjax.table import Table
+    from hierjax.tally import Tally
+
+_HOMES = {
+    "Counts": "counts",
+    "Fit": "fit",
+    "Gibbs": "inference",
+    "MeanConcentration": "hyperpriors",
+    "Model": "model",
+    "Moments": "inference",
+    "NUTS": "inference",
+    "PowerLaw": "hyperpriors",
+    "Quadrature": "inference",
+    "Shapes": "hyperpriors",
+    "Table": "table",
+    "Tally": "tally",
+    "Type2MLE": "inference",
+    "fit": "fit",
+    "read_counts": "reading",
+}
+_MODULES = ("checks", "datasets", "plots")
+
+__all__ = [
+    "NUTS",
+    "Counts",
+    "Fit",
+    "Gibbs",
+    "MeanConcentration",
+    "Model",
+    "Moments",
+    "PowerLaw",
+    "Quadrature",
+    "Shapes",
+    "Table",
+    "Tally",
+    "Type2MLE",
+    "checks",
+    "datasets",
+    "fit",
+    "plots",
+    "read_counts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"hierjax.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"hierjax.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'hierjax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -17,7 +17,7 @@ from hierjax.errors import ModelError
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
 
-__all__ = ["Hyperprior", "MeanConcentration", "PowerLaw", "Shapes", "check_proper"]
+__all__ = ["HYPERPRIORS", "Hyperprior", "MeanConcentration", "PowerLaw", "Shapes", "check_proper"]
 
 Scalar = Float[Array, ""]
 
@@ -285,6 +285,9 @@ def _register(cls: type) -> None:
 
 for _cls in (PowerLaw, MeanConcentration, Shapes):
     _register(_cls)
+
+
+HYPERPRIORS: dict[str, type] = {cls.kind: cls for cls in (PowerLaw, MeanConcentration, Shapes)}
 
 
 def check_proper(hyperprior: Hyperprior, interior: float) -> None:

@@ -24,8 +24,9 @@ __all__ = ["Tally", "TallyArrays"]
 
 _SMALLEST_DENSE = 16
 _LARGEST_DENSE = 512
-# Logarithms taken per pair by the family's log-marginal, and per entry of the counts of counts.
-_COST_PAIR, _COST_DENSE = 25, 3
+# Logarithms taken per entry of the counts of counts, and per pair by the family's log-marginal;
+# and what it is worth to do without pairs, whose formula takes longer to compile.
+_COST_DENSE, _COST_PAIR, _COST_PAIRS = 3, 25, 1000
 
 
 class TallyArrays(NamedTuple):
@@ -143,7 +144,8 @@ class Tally:
             lengths.append(length)
 
         def cost(length: int) -> int:
-            return _COST_DENSE * length + _COST_PAIR * int(np.sum(self.trials > length))
+            pairs = int(np.sum(self.trials > length))
+            return _COST_DENSE * length + _COST_PAIR * pairs + _COST_PAIRS * (pairs > 0)
 
         return min(lengths, key=cost)
 

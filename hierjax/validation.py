@@ -122,6 +122,7 @@ def checked_columns(
     }
     checked = {name: rules[name](column, name, source) for name, column in given.items()}
     _require_successes_among_trials(checked, source)
+    _require_trials(checked, source)
     if "labels" in checked:
         _warn_of_duplicates(checked["labels"], source)
     else:
@@ -129,6 +130,38 @@ def checked_columns(
     for column in checked.values():
         column.flags.writeable = False
     return checked
+
+
+def checked_pairs(
+    successes: ArrayLike, trials: ArrayLike, source: Source | None = None
+) -> tuple[Int64[np.ndarray, " units"], Int64[np.ndarray, " units"]]:
+    """Counts of units that stand alone, which need not be a table of two or more.
+
+    Args:
+        successes: Successes, shape ``(units,)``.
+        trials: Trials, likewise.
+        source: How errors name rows and columns; by position unless given.
+
+    Returns:
+        Both as new int64 arrays.
+
+    Raises:
+        DataError: If an entry is not a whole number in range, or successes exceed trials.
+
+    Examples:
+        >>> [column.tolist() for column in checked_pairs([4], [14.0])]
+        [[4], [14]]
+    """
+    source = source or _positions(None)
+    checked = {
+        "successes": whole_numbers(successes, "successes", source),
+        "trials": whole_numbers(trials, "trials", source),
+    }
+    if len(checked["successes"]) != len(checked["trials"]):
+        sizes = " successes and ".join(str(len(column)) for column in checked.values())
+        raise DataError(f"{source.name}: expected as many successes as trials, found {sizes} trials")
+    _require_successes_among_trials(checked, source)
+    return checked["successes"], checked["trials"]
 
 
 def _column(values: Any, name: str) -> Shaped[np.ndarray, " _"]:
@@ -211,7 +244,12 @@ def _require_successes_among_trials(
             f"{source.cell(index, 'successes')}: expected at most {trials[index]} "
             f"({source.column('trials')}), found {successes[index]}"
         )
-    weights = checked.get("weights")
+
+
+def _require_trials(
+    checked: Mapping[str, Shaped[np.ndarray, " units"]], source: Source
+) -> None:
+    trials, weights = checked["trials"], checked.get("weights")
     if not (trials > 0 if weights is None else (trials > 0) & (weights > 0)).any():
         weighty = "" if weights is None else " of positive weight"
         raise DataError(f"{source.name}: expected a unit{weighty} that has trials, found none")

@@ -1,0 +1,15 @@
+"""Methods of inference, one a file; each returns the same kind of posterior."""
+
+from hierjax.inference.exact import Quadrature
+from hierjax.inference.gibbs import Gibbs
+from hierjax.inference.moments import Moments
+from hierjax.inference.nuts import NUTS
+from hierjax.inference.type2_mle import Type2MLE
+
+__all__ = ["METHODS", "NUTS", "Gibbs", "Method", "Moments", "Quadrature", "Type2MLE"]
+
+Method = Moments | Type2MLE | Quadrature | NUTS | Gibbs
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Moments, Type2MLE, Quadrature, NUTS, Gibbs)
+}

@@ -7,23 +7,26 @@ and are placed by a hyperbolic sine, which reaches the tail exp(-w/2) with few o
 row nodes are centred and scaled by the conditional mode and curvature of logit_mean.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Key
 
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import TallyArrays
 
-__all__ = ["Lattice", "QuadratureResult", "quadrature"]
+__all__ = ["Lattice", "QuadratureResult", "draw", "quadrature"]
 
 _SCOUT_ROWS = 64
 _ZOOMS = 3
 _NEWTON_STEPS = 8
 # Columns reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
 _COLUMN_STRETCH, _COLUMN_REACH = 0.7, 5.6
+# A cell's density may exceed that of the nine nodes around by this factor.
+_ENVELOPE = 1.1
 
 
 class Lattice(NamedTuple):
@@ -96,16 +99,29 @@ def _row_map(
     def target(u: Float[Array, ""]) -> Float[Array, ""]:
         return model.log_posterior(tally, jnp.stack([u, log_concentration]))
 
-    slope = jax.grad(target)
-    curvature = jax.grad(slope)
+    def derivatives(u: Float[Array, ""]) -> tuple[Float[Array, ""], ...]:
+        """Value, slope and curvature, all forward: one variable, so nothing to reverse."""
+        one = jnp.ones_like(u)
 
-    def newton(_: int, u: Float[Array, ""]) -> Float[Array, ""]:
-        return u - jnp.clip(slope(u) / jnp.minimum(curvature(u), -1e-3), -1.0, 1.0)
+        def first(u: Float[Array, ""]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+            return jax.jvp(target, (u,), (one,))
+
+        (value, slope), (_, curvature) = jax.jvp(first, (u,), (one,))
+        return value, slope, jnp.minimum(curvature, -1e-3)
+
+    def newton(_: int, state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
+        u, _, slope, curvature = state
+        u = u - jnp.clip(slope / curvature, -1.0, 1.0)
+        return u, *derivatives(u)
 
     start = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
-    mode = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, start)
-    scale = jax.lax.rsqrt(-jnp.minimum(curvature(mode), -1e-3))
-    return mode, scale, target(mode) + jnp.log(scale)
+    # The zeroth step stays in place: derivatives are then compiled only once.
+    zero, flat = jnp.zeros_like(start), -jnp.ones_like(start)
+    mode, value, _, curvature = jax.lax.fori_loop(
+        0, _NEWTON_STEPS + 1, newton, (start, zero, zero, flat)
+    )
+    scale = jax.lax.rsqrt(-curvature)
+    return mode, scale, value + jnp.log(scale)
 
 
 def _cutoff(dtype: jnp.dtype) -> tuple[float, float]:
@@ -222,3 +238,71 @@ def quadrature(
         jnp.max(jnp.abs(fine - coarse) / unit),
         1.0 - inner,
     )
+
+
+def draw(
+    model: Model,
+    tally: TallyArrays,
+    result: QuadratureResult,
+    key: Key[Array, ""],
+    draws: int,
+) -> Float[Array, "draws 2"]:
+    """Independent draws of the hyperparameters, by rejection under the lattice's envelope.
+
+    A cell of the lattice is proposed with the largest density at its node and the eight around,
+    and a place within it uniformly; the log-posterior itself decides. Draws are exact wherever a
+    cell's density stays under that bound, which leaves out only its far tails.
+
+    Args:
+        model: Family and hyperprior.
+        tally: The units.
+        result: What `quadrature` found for them.
+        key: Typed key.
+        draws: Number of draws.
+
+    Returns:
+        Working coordinates.
+    """
+    tally = jax.tree.map(jnp.asarray, tally)
+    kept: list[Float[Array, "draws 2"]] = []
+    missing, turn = draws, 0
+    while missing > 0:
+        points, accepted = _propose(
+            model, tally, result.lattice, jax.random.fold_in(key, turn), 2 * draws + 64
+        )
+        kept.append(points[accepted][:missing])
+        missing, turn = missing - len(kept[-1]), turn + 1
+    return jnp.concatenate(kept)
+
+
+@partial(jax.jit, static_argnums=4)
+def _propose(
+    model: Model, tally: TallyArrays, lattice: Lattice, key: Key[Array, ""], proposals: int
+) -> tuple[Float[Array, "draws 2"], Bool[Array, "draws"]]:
+    rows, columns = lattice.log_density.shape
+    padded = jnp.pad(lattice.log_density, 1, constant_values=-jnp.inf)
+    shifts = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]
+    envelope = jnp.log(_ENVELOPE) + jnp.max(jnp.stack(shifts), axis=0)
+
+    key_cell, key_place, key_accept = jax.random.split(key, 3)
+    cumulated = jnp.cumsum(jax.nn.softmax(envelope.ravel()))
+    level = jax.random.uniform(key_cell, (proposals,), cumulated.dtype) * cumulated[-1]
+    cell = jnp.minimum(jnp.searchsorted(cumulated, level, side="right"), cumulated.size - 1)
+    place = jax.random.uniform(key_place, (2, proposals), cumulated.dtype) - 0.5
+    row = cell // columns + place[0]
+    hidden_row = lattice.row_start + row * lattice.row_step
+    hidden = (cell % columns + place[1]) * lattice.column_step - _COLUMN_REACH
+
+    at = jnp.arange(rows, dtype=row.dtype)
+    scale = jnp.exp(jnp.interp(row, at, jnp.log(lattice.scale)))
+    u = jnp.interp(row, at, lattice.center)
+    u += scale * jnp.sinh(_COLUMN_STRETCH * hidden) / _COLUMN_STRETCH
+    points = jnp.stack([u, lattice.row_value(row)], axis=-1)
+    log_density = (
+        jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
+        + jnp.log(scale)
+        + jnp.log(jnp.cosh(_COLUMN_STRETCH * hidden))
+        + jnp.log(lattice.row_scale * jnp.cosh(hidden_row))
+    )
+    log_uniform = jnp.log1p(-jax.random.uniform(key_accept, (proposals,), cumulated.dtype))
+    return points, log_uniform < log_density - envelope.ravel()[cell]

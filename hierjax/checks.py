@@ -1,0 +1,197 @@
+"""Checks of a fit: leave-one-unit-out prediction, and agreement with the exact answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hierjax.counts import Counts
+from hierjax.errors import ModelError
+from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.inference.convergence import effective_sample_sizes, mean_error
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior
+from hierjax.table import Table
+from hierjax.tally import Tally
+
+if TYPE_CHECKING:
+    from hierjax.fit import Fit
+
+__all__ = ["Loo", "agreement", "baselines", "effective_sample_sizes", "loo"]
+
+# Points that leave-one-out averages over; more draws are thinned evenly.
+_MOST_POINTS = 8192
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Loo:
+    """Leave-one-unit-out expected log predictive density.
+
+    Attributes:
+        elpd: Sum over units of log p(y_j | y_-j).
+        se: Its standard error over units, sqrt(J) times their standard deviation.
+        pointwise: The terms.
+    """
+
+    elpd: float
+    se: float
+    pointwise: Float[np.ndarray, "units"]
+
+    @classmethod
+    def of(cls, pointwise: Float[np.ndarray, "units"]) -> "Loo":
+        """Sums the terms of all units."""
+        se = float(np.sqrt(len(pointwise)) * np.std(pointwise, ddof=1))
+        return cls(float(pointwise.sum()), se, pointwise)
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_left_out(
+    family: BetaBinomial,
+    points: Float[Array, "points 2"],
+    log_weights: Float[Array, "points"],
+    pairs: tuple[Float[Array, "pairs"], Float[Array, "pairs"], Float[Array, "pairs"]],
+) -> Float[Array, "pairs"]:
+    def one(pair: tuple[Float[Array, ""], ...]) -> Float[Array, ""]:
+        y, n, weight = pair
+        log_p = jax.vmap(lambda eta: family.log_marginal(y, n, family.constrain(eta)))(points)
+        others = log_weights - weight * log_p
+        return jax.nn.logsumexp(others + log_p) - jax.nn.logsumexp(others)
+
+    return jax.lax.map(one, pairs, batch_size=_BATCH)
+
+
+def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) -> Loo:
+    r"""Leave-one-unit-out elpd of partial pooling, each unit's rate integrated out.
+
+    .. math:: p(y_j \mid y_{-j}) = \Big(E\big[1 / p(y_j \mid \eta)\big]\Big)^{-1}
+
+    over the posterior of eta given all units (Gelfand, Dey & Chang 1992). By quadrature this is
+    exact; from draws it is an importance estimate. A point estimate plugs itself in, and is then
+    not a leave-one-out prediction: its hyperparameters have seen the unit. A unit of weight a is
+    left out altogether: E[p^(1 - a)] / E[p^(-a)].
+
+    Args:
+        model: Family and hyperprior.
+        counts: The units.
+        posterior: Posterior of the hyperparameters.
+        dtype: Floating type.
+
+    Returns:
+        The elpd, its standard error and the units' terms.
+
+    Raises:
+        ModelError: If without one of the units the posterior would be improper.
+    """
+    weights = np.ones(len(counts)) if counts.weights is None else counts.weights
+    interior = (counts.successes > 0) & (counts.successes < counts.trials)
+    total = Tally.of(counts).interior
+    for j in np.flatnonzero(interior)[:1] if total - weights[interior].max(initial=0) <= 1 else []:
+        if posterior.weights.size > 1 and model.hyperprior.impropriety(total - weights[j]):
+            raise ModelError(
+                f"leave-one-out: without unit {counts.labels[j]!r} the posterior is improper under "
+                "this hyperprior; use a proper one"
+            )
+    columns = np.stack([counts.successes, counts.trials, weights])
+    pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
+    points, point_weights = _thinned(posterior)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(point_weights)
+    arrays = tuple(jnp.asarray(row, dtype) for row in pairs)
+    left_out = _log_left_out(
+        model.family, jnp.asarray(points, dtype), jnp.asarray(log_weights, dtype), arrays
+    )
+    return Loo.of(np.asarray(left_out, np.float64)[inverse.ravel()])
+
+
+def _thinned(posterior: HyperPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """Points that carry weight, or an evenly spaced subset of many draws."""
+    points, weights = np.asarray(posterior.points).reshape(-1, 2), np.asarray(posterior.weights)
+    kept = np.flatnonzero(weights.ravel() > 0)
+    if len(kept) > _MOST_POINTS and np.ptp(weights) == 0:
+        kept = kept[np.linspace(0, len(kept) - 1, _MOST_POINTS).astype(int)]
+    weights = weights.ravel()[kept]
+    return points[kept], weights / weights.sum()
+
+
+def baselines(counts: Counts) -> dict[str, Loo]:
+    r"""Leave-one-unit-out elpd without a hierarchy.
+
+    No pooling gives each unit a rate of its own, uniform on (0, 1): other units say nothing of
+    it, and p(y_j | y_-j) = 1 / (n_j + 1). Complete pooling gives all units one rate, uniform on
+    (0, 1), whose posterior from the other units is a Beta.
+
+    Args:
+        counts: The units.
+
+    Returns:
+        `no_pooling` and `complete_pooling`.
+
+    Example:
+        >>> import hierjax as hj
+        >>> for name, result in baselines(hj.datasets.rat_tumors()).items():
+        ...     print(f"{name} {result.elpd:.2f}")
+        no_pooling -222.30
+        complete_pooling -171.32
+    """
+    weights = np.ones(len(counts)) if counts.weights is None else counts.weights
+    y, n = counts.successes.astype(float), counts.trials.astype(float)
+    alpha = 1 + weights @ y - weights * y
+    beta = 1 + weights @ (n - y) - weights * (n - y)
+    with jax.enable_x64(True):
+        total = jnp.asarray(alpha + beta)
+        population = Population(jnp.asarray(alpha) / total, jnp.asarray(beta) / total, 1 / total)
+        pooled = jax.jit(jax.vmap(BetaBinomial.log_marginal))(
+            jnp.asarray(y), jnp.asarray(n), population
+        )
+        pooled = np.asarray(pooled)
+    return {"no_pooling": Loo.of(-np.log1p(n)), "complete_pooling": Loo.of(pooled)}
+
+
+def agreement(
+    fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()
+) -> Table:
+    """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
+
+    Compared are the posterior means of both working coordinates and of new units' rates; of the
+    latter every draw gives the conditional mean, whose average has the smaller error. A method
+    that does not draw has no such error, and its `mcse` and `z` are NaN.
+
+    Args:
+        fit: The fit to judge.
+        reference: The exact one, by quadrature.
+        new_units: Successes and trials of new units.
+
+    Returns:
+        One row a quantity: quantity, value, reference, mcse, z.
+    """
+    rows = []
+    for name, exact, found in zip(
+        *_quantities(reference, new_units), _quantities(fit, new_units)[1], strict=True
+    ):
+        reference_value = float(np.sum(reference.posterior.weights * exact))
+        value = float(np.sum(fit.posterior.weights * found))
+        error = np.nan if fit.draws is None else mean_error(found)
+        rows.append((name, value, reference_value, error, (value - reference_value) / error))
+    columns = zip(*rows, strict=True)
+    names = ("quantity", "value", "reference", "mcse", "z")
+    return Table(dict(zip(names, columns, strict=True)))
+
+
+def _quantities(
+    fit: "Fit", new_units: Sequence[tuple[int, int]]
+) -> tuple[list[str], list[np.ndarray]]:
+    """Names, and values at every point, of what methods are compared by."""
+    points = np.asarray(fit.posterior.points, np.float64)
+    names = list(fit.model.family.coordinates)
+    values = [points[..., 0], points[..., 1]]
+    m, phi = 1 / (1 + np.exp(-points[..., 0])), np.exp(-points[..., 1])
+    for successes, trials in new_units:
+        names.append(f"rate of {successes} in {trials}")
+        values.append((m + successes * phi) / (1 + trials * phi))
+    return names, values

@@ -1,0 +1,452 @@
+"""Fit: a model, its data, a method and what it found; every answer is asked of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from hierjax import checks, storage, units
+from hierjax.counts import Counts
+from hierjax.errors import ConfigError, InferenceError
+from hierjax.hyperparameters import PARAMETERS, lattice_quantiles, parameter_values, wald
+from hierjax.inference import Method, Quadrature
+from hierjax.inference.quadrature import QuadratureResult, draw
+from hierjax.inference.result import Problem, Progress, Result
+from hierjax.keys import require_key
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior, merge
+from hierjax.table import Table
+from hierjax.tally import Tally
+from hierjax.validation import Source, checked_pairs
+
+__all__ = ["Fit", "fit"]
+
+Precision = Literal["float64", "float32"]
+_DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
+# Points of the hyperparameters that unit quantiles mix: enough for their error to be far below
+# that of the draws they come from.
+_CELLS = 1024
+# Nodes of quadrature whose weights together are less than this play no part.
+_NEGLIGIBLE = 1e-12
+
+
+def fit(
+    counts: Counts,
+    model: Model | None = None,
+    method: Method | None = None,
+    *,
+    key: Key[Array, ""] | None = None,
+    precision: Precision = "float64",
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+) -> "Fit":
+    """Infers the hyperparameters of a hierarchy.
+
+    Args:
+        counts: Validated counts of the units.
+        model: Family and hyperprior; by default beta-binomial under (alpha + beta)^(-5/2).
+        method: Settings of the method; by default quadrature.
+        key: Typed random key, for methods that draw.
+        precision: Floating type to compute in; JAX's own setting is left as it is.
+        progress: Called by samplers with steps done and steps in all.
+        checkpoint: File that samplers write after every chunk and go on from if it is there.
+
+    Returns:
+        The fit. Look at its `status`: trouble is reported there, not raised.
+
+    Raises:
+        ModelError: If the posterior would be improper, or the method cannot do the model.
+        TypeError: If a method that draws is given no typed key.
+        ConfigError: If the precision is unknown.
+
+    Example:
+        >>> import hierjax as hj
+        >>> result = hj.fit(hj.datasets.rat_tumors())
+        >>> print(f"{result.predict(4, 14)['mean'][0]:.6f}")
+        0.210205
+    """
+    if precision not in _DTYPES:
+        raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
+    model, method = model or Model(), method or Quadrature()
+    with jax.enable_x64(precision == "float64"):
+        problem = Problem(model, counts, _DTYPES[precision], key, progress, checkpoint)
+        result = method.run(problem)
+        on_host = {
+            name: jax.tree.map(np.asarray, getattr(result, name)) for name in ("posterior", "lattice")
+        }
+    return Fit(counts, model, method, precision, replace(result, **on_host))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit:
+    """What a method found, and the answers that follow from it.
+
+    Attributes:
+        counts: The units.
+        model: Family and hyperprior.
+        method: The method's settings.
+        precision: Floating type of the computation.
+        result: Posterior, draws, status and diagnostics, as NumPy arrays.
+    """
+
+    counts: Counts
+    model: Model
+    method: Method
+    precision: Precision
+    result: Result
+
+    def __repr__(self) -> str:
+        method = self.method.name
+        return f"Fit(method={method!r}, units={len(self.counts)}, status={self.status!r})"
+
+    @property
+    def status(self) -> str:
+        """`converged`, `boundary`, `not_converged` or `failed`."""
+        return self.result.status.value
+
+    @property
+    def message(self) -> str:
+        """A line about the status, empty if there is nothing to say."""
+        return self.result.message
+
+    @property
+    def posterior(self) -> HyperPosterior:
+        """Weighted points of the hyperparameters.
+
+        Raises:
+            InferenceError: If the method failed.
+        """
+        if self.result.posterior is None:
+            raise InferenceError(f"{self.method.name}: no result, {self.message}")
+        return self.result.posterior
+
+    @property
+    def draws(self) -> Float[np.ndarray, "chains draws 2"] | None:
+        """Working coordinates drawn by a sampler."""
+        return self.result.draws
+
+    @property
+    def unit_draws(self) -> Float[np.ndarray, "chains draws units"] | None:
+        """Rates drawn by a sampler that was asked to store them."""
+        return self.result.unit_draws
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The method's diagnostics by name."""
+        return self.result.info
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent compiling and running."""
+        return self.result.seconds
+
+    @property
+    def is_point(self) -> bool:
+        """Whether the method gives a point, not a distribution, of the hyperparameters."""
+        return self.posterior.weights.size == 1
+
+    @cached_property
+    def dtype(self) -> type:
+        """Floating type of the computation."""
+        return _DTYPES[self.precision]
+
+    def _x64(self) -> Any:
+        return jax.enable_x64(self.precision == "float64")
+
+    @cached_property
+    def _mixture(self) -> HyperPosterior:
+        """The points that unit quantiles mix."""
+        if self.draws is not None:
+            return merge(self.posterior, _CELLS)
+        weights = self.posterior.weights
+        cutoff = np.sort(weights, axis=None)
+        cutoff = cutoff[np.searchsorted(np.cumsum(cutoff), _NEGLIGIBLE)]
+        rows, columns = (np.any(weights >= cutoff, axis=axis) for axis in (1, 0))
+        kept = weights[rows][:, columns]
+        return HyperPosterior(self.posterior.points[rows][:, columns], kept / kept.sum())
+
+    def estimate(self, parameter: str) -> float:
+        """The point estimate of a hyperparameter, or its posterior median.
+
+        Args:
+            parameter: One of logit_mean, log_concentration, mean, concentration, alpha, beta.
+        """
+        row = PARAMETERS.index(parameter)
+        return float(self.summary()["median"][row])
+
+    def summary(self, level: float = 0.9) -> Table:
+        """Estimates, intervals and diagnostics of the hyperparameters.
+
+        For posteriors low, median and high are quantiles; for point estimates mean and median
+        are the estimate, and sd, low and high Wald's. NaN marks what is not available, and the
+        means and standard deviations that do not exist under the hyperprior.
+
+        Args:
+            level: Probability of the central interval.
+
+        Returns:
+            One row a parameter: parameter, mean, sd, low, median, high, ess_bulk, ess_tail, r_hat.
+        """
+        levels = _levels(level)
+        rows = [np.full(len(PARAMETERS), np.nan) for _ in range(8)]
+        names = ("mean", "sd", "low", "median", "high", "ess_bulk", "ess_tail", "r_hat")
+        columns = dict(zip(names, rows, strict=True))
+        if self.is_point:
+            self._summarize_point(columns, levels)
+        else:
+            self._summarize_posterior(columns, levels)
+        return Table({"parameter": np.array(PARAMETERS), **columns})
+
+    def _summarize_point(self, columns: dict[str, np.ndarray], levels: np.ndarray) -> None:
+        eta = np.asarray(self.posterior.points[0, 0], np.float64)
+        values = parameter_values(eta)
+        finite = [value if np.isfinite(value) else np.nan for value in values.values()]
+        columns["mean"][:] = columns["median"][:] = finite
+        if self.result.covariance is not None:
+            z = float(jax.scipy.special.ndtri(levels[2]))
+            errors = wald(eta, np.asarray(self.result.covariance, np.float64), z)
+            for row, name in enumerate(PARAMETERS):
+                columns["sd"][row], columns["low"][row], columns["high"][row] = errors[name]
+
+    def _summarize_posterior(self, columns: dict[str, np.ndarray], levels: np.ndarray) -> None:
+        values = parameter_values(np.asarray(self.posterior.points, np.float64))
+        weights = np.asarray(self.posterior.weights, np.float64)
+        moments = self.model.hyperprior.concentration_moments
+        for row, (name, value) in enumerate(values.items()):
+            exist = moments if name in ("concentration", "alpha", "beta") else 2
+            value = np.where(weights > 0, value, 0.0)
+            mean = np.sum(weights * value)
+            if exist >= 1:
+                columns["mean"][row] = mean
+            if exist >= 2:
+                columns["sd"][row] = np.sqrt(np.sum(weights * (value - mean) ** 2))
+            if self.draws is not None:
+                quantiles = np.quantile(value, levels)
+                diagnostics = checks.effective_sample_sizes(value)
+                for column, entry in zip(("ess_bulk", "ess_tail", "r_hat"), diagnostics, strict=True):
+                    columns[column][row] = entry
+                for column, entry in zip(("low", "median", "high"), quantiles, strict=True):
+                    columns[column][row] = entry
+        if self.draws is None:
+            with self._x64():
+                posterior, places = jax.tree.map(
+                    jnp.asarray, (self.posterior, self.result.lattice)
+                )
+                quantiles = lattice_quantiles(posterior, places, jnp.asarray(levels, self.dtype))
+                columns["low"][:], columns["median"][:], columns["high"][:] = np.asarray(quantiles).T
+
+    def _answer(self, successes: np.ndarray, trials: np.ndarray, level: float) -> dict[str, Any]:
+        """Moments and quantiles of units, computed once for every distinct pair of counts."""
+        levels = _levels(level)
+        pairs, inverse = np.unique(np.stack([successes, trials]), axis=1, return_inverse=True)
+        y, n = (np.asarray(row, self.dtype) for row in pairs)
+        family = self.model.family
+        with self._x64():
+            moments = jax.tree.map(
+                np.asarray, units.unit_moments(family, self.posterior, _padded(y), _padded(n))
+            )
+            if np.isinf(self.posterior.points).any():
+                quantiles = np.repeat(moments.mean[:, None], 3, axis=1)
+            else:
+                quantiles = np.asarray(
+                    units.unit_quantiles(
+                        family,
+                        jax.tree.map(jnp.asarray, self._mixture),
+                        _padded(y),
+                        _padded(n),
+                        jnp.asarray(levels, self.dtype),
+                    )
+                )
+        where = inverse.ravel()
+        return {
+            "mean": moments.mean[where],
+            "sd": moments.sd[where],
+            "low": quantiles[where, 0],
+            "median": quantiles[where, 1],
+            "high": quantiles[where, 2],
+            "shrinkage": moments.shrinkage[where],
+        }
+
+    def units(self, level: float = 0.9) -> Table:
+        """Posterior of every unit's rate, beside its counts.
+
+        Args:
+            level: Probability of the central interval from `low` to `high`.
+
+        Returns:
+            One row a unit: label, successes, trials, raw_rate, mean, sd, low, median, high,
+            shrinkage. Shrinkage is the posterior mean of kappa / (kappa + n), the weight of the
+            population's mean in the unit's.
+
+        Raises:
+            InferenceError: If the method failed.
+            ConfigError: If the level is not inside (0, 1).
+        """
+        counts = self.counts
+        given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
+        answer = self._answer(counts.successes, counts.trials, level)
+        return Table({**given, "raw_rate": counts.raw_rates, **answer})
+
+    def predict(
+        self,
+        successes: int | Sequence[int],
+        trials: int | Sequence[int],
+        level: float = 0.9,
+        label: str | Sequence[str] = "new unit",
+    ) -> Table:
+        """Posterior of the rate of units that were not in the data.
+
+        Their counts inform their own rates, not the hyperparameters.
+
+        Args:
+            successes: y of each new unit.
+            trials: n of each; 0 for a unit without data, whose posterior is the population's.
+            level: Probability of the central interval.
+            label: What to call them.
+
+        Returns:
+            One row a new unit, with the columns of `units`.
+
+        Raises:
+            DataError: If the counts break a rule.
+
+        Example:
+            >>> import hierjax as hj
+            >>> table = hj.fit(hj.datasets.rat_tumors()).predict(4, 14)
+            >>> print(f"{table['low'][0]:.5f} {table['high'][0]:.5f}")
+            0.10070 0.34623
+        """
+        y, n = np.atleast_1d(successes), np.atleast_1d(trials)
+        labels = np.broadcast_to(np.atleast_1d(label), y.shape).astype(str)
+        y, n = checked_pairs(y, n, Source("new units", lambda i: f"new unit {labels[i]!r}"))
+        given = {"label": labels, "successes": y, "trials": n}
+        raw_rate = np.divide(y, n, out=np.full(len(n), np.nan), where=n > 0)
+        return Table({**given, "raw_rate": raw_rate, **self._answer(y, n, level)})
+
+    def predictive(
+        self, new_trials: int, successes: int = 0, trials: int = 0
+    ) -> Float[np.ndarray, "outcomes"]:
+        """Probabilities of 0, 1, ... successes in the next trials of a unit.
+
+        Args:
+            new_trials: Number of next trials.
+            successes: The unit's successes so far.
+            trials: Its trials so far; 0 for a unit without data.
+
+        Returns:
+            One probability for each number of successes from 0 to `new_trials`.
+        """
+        y, n = (values[0] for values in checked_pairs([successes], [trials]))
+        with self._x64():
+            values = (np.arange(new_trials + 1), new_trials, y, n)
+            logs = units.log_predictive(
+                self.model.family,
+                jax.tree.map(jnp.asarray, self.posterior),
+                *(jnp.asarray(value, self.dtype) for value in values),
+            )
+            return np.exp(np.asarray(logs))
+
+    def unit_density(
+        self, successes: int, trials: int, rates: Float[np.ndarray, "points"]
+    ) -> Float[np.ndarray, "points"]:
+        """Posterior density of a unit's rate; with no trials, the population's.
+
+        Args:
+            successes: y.
+            trials: n.
+            rates: Where, strictly between 0 and 1.
+
+        Returns:
+            Density with respect to the rate.
+
+        Raises:
+            InferenceError: Under complete pooling, where the rate has no density.
+        """
+        if np.isinf(self.posterior.points).any():
+            raise InferenceError(f"{self.method.name}: complete pooling, rates have no density")
+        with self._x64():
+            values = (successes, trials, rates)
+            density = units.unit_density(
+                self.model.family,
+                jax.tree.map(jnp.asarray, self._mixture),
+                *(jnp.asarray(value, self.dtype) for value in values),
+            )
+            return np.asarray(density)
+
+    def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
+        """Unnormalised log-posterior density at given working coordinates."""
+        with self._x64():
+            flat = jnp.asarray(points, self.dtype).reshape(-1, 2)
+            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
+            values = _log_posterior(self.model, tally, flat)
+            return np.asarray(values).reshape(np.shape(points)[:-1])
+
+    def sample(self, draws: int, key: Key[Array, ""]) -> Float[np.ndarray, "draws 2"]:
+        """Independent draws of the working coordinates.
+
+        By quadrature they are drawn anew, by rejection; by a sampler they are drawn with
+        replacement from its draws; of a point estimate there is only the point.
+
+        Args:
+            draws: Number of draws.
+            key: Typed random key.
+
+        Returns:
+            Working coordinates.
+        """
+        key = require_key(key)
+        places = self.result.lattice
+        with self._x64():
+            if places is not None:
+                posterior, on_device = jax.tree.map(jnp.asarray, (self.posterior, places))
+                zero = jnp.zeros((), self.dtype)
+                found = QuadratureResult(posterior, on_device, zero, zero, zero)
+                tally = Tally.of(self.counts).arrays(self.dtype)
+                return np.asarray(draw(self.model, tally, found, key, draws))
+            points = self.posterior.points.reshape(-1, 2)
+            index = jax.random.randint(key, (draws,), 0, len(points))
+            return points[np.asarray(index)]
+
+    def loo(self) -> checks.Loo:
+        """Leave-one-unit-out expected log predictive density; see `hierjax.checks.loo`."""
+        with self._x64():
+            return checks.loo(self.model, self.counts, self.posterior, self.dtype)
+
+    def to_arviz(self) -> Any:
+        """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
+        return storage.to_arviz(self)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fit to a file, whole or not at all; see `hierjax.storage.save`."""
+        storage.save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> "Fit":
+        """Reads a fit that was saved; see `hierjax.storage.load`."""
+        return storage.load(Path(path))
+
+
+@jax.jit
+def _log_posterior(
+    model: Model, tally: Any, points: Float[Array, "points 2"]
+) -> Float[Array, "points"]:
+    return jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
+
+
+def _padded(values: Float[np.ndarray, "pairs"]) -> Float[Array, "padded"]:
+    """Fills up with pairs without trials to a size class, so that compilations are shared."""
+    size = max(1, 1 << (len(values) - 1).bit_length())
+    return jnp.asarray(np.pad(values, (0, size - len(values))))
+
+
+def _levels(level: float) -> Float[np.ndarray, "3"]:
+    """Probabilities of the lower end, the median and the upper end."""
+    if not 0 < level < 1:
+        raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
+    return np.array([(1 - level) / 2, 0.5, (1 + level) / 2])

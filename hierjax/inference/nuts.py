@@ -1,0 +1,204 @@
+"""NUTS: NumPyro's no-U-turn sampler on the full joint of all rates and both hyperparameters."""
+
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hierjax.families.beta_binomial import Rate
+from hierjax.hyperpriors import check_proper
+from hierjax.inference.convergence import judge_draws
+from hierjax.inference.result import Problem, Result, Status
+from hierjax.inference.sampling import overdispersed_starts, sample
+from hierjax.inference.stopwatch import Stopwatch
+from hierjax.keys import require_key
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior
+from hierjax.tally import Tally, TallyArrays
+
+__all__ = ["NUTS"]
+
+Scalar = Float[Array, ""]
+
+
+class NutsData(NamedTuple):
+    """The model and its data, as a kernel is given them."""
+
+    model: Model
+    tally: TallyArrays
+    successes: Float[Array, "units"]
+    trials: Float[Array, "units"]
+
+
+def _logit_rate(
+    model: Model, eta: Float[Array, "2"], standard: Scalar, y: Scalar, n: Scalar
+) -> tuple[Scalar, Scalar]:
+    r"""A rate's log-odds from a coordinate that is nearly standard normal, and its log-scale.
+
+    .. math:: \mathrm{logit}\,\theta = \mathrm{logit}\frac{\alpha + y}{\alpha + \beta + n}
+        + z \sqrt{\frac{1}{\alpha + y} + \frac{1}{\beta + n - y}}
+
+    The conjugate posterior of the rate gives location and scale, so the sampler meets no funnel
+    between the rates and the concentration.
+    """
+    posterior = model.family.update(y, n, model.family.constrain(eta))
+    log_scale = 0.5 * jnp.log(1 / posterior.alpha + 1 / posterior.beta)
+    center = jnp.log(posterior.mean) - jnp.log(posterior.complement)
+    return center + jnp.exp(log_scale) * standard, log_scale
+
+
+def _potential(data: NutsData) -> Any:
+    """Minus the log-joint of all rates and hyperparameters, in the sampler's coordinates."""
+    model = data.model
+
+    def potential(position: dict[str, Array]) -> Scalar:
+        eta, y, n = position["eta"], data.successes, data.trials
+        logit, log_scale = jax.vmap(_logit_rate, in_axes=(None, None, 0, 0, 0))(
+            model, eta, position["units"], y, n
+        )
+        rate = Rate.from_logit(logit)
+        sums = jnp.sum(rate.log), jnp.sum(rate.log_complement)
+        units = jnp.asarray(y.shape[0], eta.dtype)
+        log_jacobian = sums[0] + sums[1] + jnp.sum(log_scale)
+        return -(
+            jnp.sum(model.family.log_likelihood_kernel(y, n, rate))
+            + model.family.log_prior_units(units, *sums, model.family.constrain(eta))
+            + model.hyperprior.log_density(eta)
+            + log_jacobian
+        )
+
+    return potential
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class NUTS:
+    """No-U-turn sampling of all rates and both hyperparameters.
+
+    Args:
+        chains: Chains, run in lockstep.
+        warmup: Steps dropped at the start of every chain; step size and mass matrix adapt in them.
+        draws: Draws kept of every chain.
+        target_acceptance: Acceptance probability that the step size is adapted to.
+        max_tree_depth: Most doublings of a trajectory.
+        store_units: Whether to keep the draws of every rate.
+        chunk: Steps between progress reports and checkpoints; does not affect the draws.
+
+    Example:
+        >>> import jax
+        >>> import hierjax as hj
+        >>> method = hj.NUTS(warmup=200, draws=200)
+        >>> fit = hj.fit(hj.datasets.rat_tumors(), method=method, key=jax.random.key(0))
+        >>> fit.draws.shape
+        (4, 200, 2)
+    """
+
+    chains: Annotated[int, Field(gt=0, strict=True)] = 4
+    warmup: Annotated[int, Field(gt=0, strict=True)] = 1000
+    draws: Annotated[int, Field(gt=0, strict=True)] = 1000
+    target_acceptance: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    max_tree_depth: Annotated[int, Field(gt=0, le=20, strict=True)] = 10
+    store_units: bool = False
+    chunk: Annotated[int, Field(gt=0, strict=True)] = 250
+
+    name: ClassVar[str] = "nuts"
+
+    def _kernel(self) -> tuple[Any, Any]:
+        from numpyro.infer.hmc import hmc
+
+        return hmc(potential_fn_gen=_potential, algo="NUTS")
+
+    def _begin(self, start: Any, data: NutsData, key: Key[Array, ""], position: PyTree) -> Any:
+        return start(
+            position,
+            self.warmup,
+            target_accept_prob=self.target_acceptance,
+            max_tree_depth=self.max_tree_depth,
+            dense_mass=[("eta",)],
+            trajectory_length=None,
+            model_args=(data,),
+            rng_key=key,
+        )
+
+    def init(self, data: NutsData, key: Key[Array, ""]) -> PyTree:
+        """Overdispersed hyperparameters, rates from their conditionals' normal approximation."""
+        key_eta, key_units, key_chains = jax.random.split(key, 3)
+        eta = overdispersed_starts(data.model, data.tally, key_eta, self.chains)
+        shape = (self.chains, data.trials.shape[0])
+        position = {"eta": eta, "units": jax.random.normal(key_units, shape, eta.dtype)}
+        start, _ = self._kernel()
+        keys = jax.random.split(key_chains, self.chains)
+        return jax.vmap(lambda k, z: self._begin(start, data, k, z))(keys, position)
+
+    def step(
+        self, data: NutsData, key: Key[Array, ""], state: PyTree, index: Int[Array, ""]
+    ) -> tuple[PyTree, dict[str, Array]]:
+        """One trajectory of every chain. NumPyro keeps the chains' keys in its state."""
+        start, advance = self._kernel()
+        one = jax.tree.map(lambda leaf: leaf[0], state)
+        # The kernel learns its settings when it is started; nothing of this is executed.
+        jax.eval_shape(lambda k, z: self._begin(start, data, k, z), one.rng_key, one.z)
+        state = jax.vmap(lambda s: advance(s, (data,), {}))(state)
+        output = {
+            "eta": state.z["eta"],
+            "acceptance": state.accept_prob,
+            "divergent": state.diverging,
+            "steps": state.num_steps,
+            "step_size": state.adapt_state.step_size,
+        }
+        if self.store_units:
+            output["theta"] = self._rates(data, state.z)
+        return state, output
+
+    @staticmethod
+    def _rates(data: NutsData, position: dict[str, Array]) -> Float[Array, "chains units"]:
+        def chain(eta: Float[Array, "2"], units: Float[Array, "units"]) -> Float[Array, "units"]:
+            logit, _ = jax.vmap(lambda z, y, n: _logit_rate(data.model, eta, z, y, n))(
+                units, data.successes, data.trials
+            )
+            return jax.nn.sigmoid(logit)
+
+        return jax.vmap(chain)(position["eta"], position["units"])
+
+    def run(self, problem: Problem) -> Result:
+        """Samples and judges the draws; see `NUTS`."""
+        key = require_key(problem.key)
+        check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
+        units = problem.units()
+        data = jax.tree.map(
+            jnp.asarray, NutsData(problem.model, problem.tally(), units.successes, units.trials)
+        )
+        with Stopwatch() as watch:
+            outputs = sample(self, data, problem, key, self.warmup + self.draws, self.chunk)
+        kept = {
+            name: np.swapaxes(values[self.warmup :], 0, 1) for name, values in outputs.items()
+        }
+        status, message, diagnostics = judge_draws(kept["eta"])
+        divergences = int(kept["divergent"].sum())
+        if divergences:
+            status = Status.NOT_CONVERGED
+            message = f"{divergences} divergent trajectories; {message}".rstrip("; ")
+        info = {
+            "acceptance": kept["acceptance"].mean(axis=1),
+            "divergences": divergences,
+            "step_size": kept["step_size"][:, -1],
+            "per_draw": {
+                "acceptance_rate": kept["acceptance"],
+                "diverging": kept["divergent"],
+                "n_steps": kept["steps"],
+                "tree_depth": np.log2(kept["steps"]).astype(int) + 1,
+            },
+            **diagnostics,
+        }
+        return Result(
+            HyperPosterior.from_draws(jnp.asarray(kept["eta"])),
+            status,
+            message,
+            draws=kept["eta"],
+            unit_draws=kept.get("theta"),
+            info=info,
+            seconds=watch.seconds,
+        )

@@ -1,0 +1,107 @@
+"""What goes into a method and what comes out of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from hierjax.counts import Counts
+from hierjax.errors import ModelError
+from hierjax.inference.quadrature import Lattice
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior
+from hierjax.tally import Tally, TallyArrays
+
+__all__ = ["Problem", "Progress", "Result", "Status", "UnitData"]
+
+Progress = Callable[[int, int], None]
+
+
+class Status(StrEnum):
+    """How far a result may be trusted."""
+
+    CONVERGED = "converged"
+    BOUNDARY = "boundary"
+    NOT_CONVERGED = "not_converged"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class UnitData:
+    """Counts of every unit as floating arrays."""
+
+    successes: Float[np.ndarray, "units"]
+    trials: Float[np.ndarray, "units"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a method is given.
+
+    Attributes:
+        model: Family and hyperprior.
+        counts: Validated counts.
+        dtype: Floating type to compute in.
+        key: Typed random key; None for methods that need none.
+        progress: Called with steps done and steps in all.
+        checkpoint: File that a sampler goes on from, and writes after every chunk.
+    """
+
+    model: Model
+    counts: Counts
+    dtype: type
+    key: Key[Array, ""] | None = None
+    progress: Progress | None = None
+    checkpoint: Path | None = None
+
+    def tally(self) -> TallyArrays:
+        """The units' tally, as arrays of the right type."""
+        return Tally.of(self.counts).arrays(self.dtype)
+
+    def units(self) -> UnitData:
+        """The units one by one, for samplers of their rates.
+
+        Raises:
+            ModelError: If units are weighted: a weight has no meaning for a sampled rate.
+        """
+        weights = self.counts.weights
+        if weights is not None and not np.all(weights == 1):
+            j = int(np.argmax(weights != 1))
+            raise ModelError(
+                f"unit {self.counts.labels[j]!r}: samplers of every unit's rate need weights of 1, "
+                f"found {weights[j]:g}; use quadrature or type2_mle"
+            )
+        return UnitData(
+            self.counts.successes.astype(self.dtype), self.counts.trials.astype(self.dtype)
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method found, on the host.
+
+    Attributes:
+        posterior: Weighted points, or None if the method failed.
+        status: How far to trust it.
+        message: One line about the status; empty if there is nothing to say.
+        draws: Working coordinates drawn, chains first; None without draws.
+        unit_draws: Rates drawn, chains first, where asked for.
+        lattice: Nodes of quadrature, for quantiles of the hyperparameters.
+        covariance: Of a point estimate's working coordinates.
+        info: Diagnostics by name.
+        seconds: Time to compile and to run.
+    """
+
+    posterior: HyperPosterior | None
+    status: Status
+    message: str = ""
+    draws: Float[np.ndarray, "chains draws 2"] | None = None
+    unit_draws: Float[np.ndarray, "chains draws units"] | None = None
+    lattice: Lattice | None = None
+    covariance: Float[np.ndarray, "2 2"] | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,181 @@
+"""What the samplers share: overdispersed starts, and one chunked, resumable scan."""
+
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+from hierjax.errors import InferenceError
+from hierjax.inference.result import Problem
+from hierjax.model import Model
+from hierjax.tally import TallyArrays
+
+__all__ = ["Kernel", "overdispersed_starts", "sample"]
+
+State = TypeVar("State")
+# Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
+_BLOCK = 25
+
+
+class Kernel(Protocol):
+    """A sampler: hashable settings with two pure functions, chains batched inside.
+
+    A state holds only what the next step needs; an output is kept for every step.
+    """
+
+    def init(self, data: PyTree, key: Key[Array, ""]) -> PyTree:
+        """The state before the first step."""
+        ...
+
+    def step(
+        self, data: PyTree, key: Key[Array, ""], state: PyTree, index: Int[Array, ""]
+    ) -> tuple[PyTree, PyTree]:
+        """The next state, and what to keep of it."""
+        ...
+
+
+@partial(jax.jit, static_argnames="chains")
+def overdispersed_starts(
+    model: Model, tally: TallyArrays, key: Key[Array, ""], chains: int
+) -> Float[Array, "chains 2"]:
+    """Starting points spread three times as widely as the posterior near its best start.
+
+    Args:
+        model: Family and hyperprior.
+        tally: The units.
+        key: Typed key.
+        chains: Number of starting points.
+
+    Returns:
+        Working coordinates, one row a chain.
+    """
+    pooled = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
+    w = jnp.arange(-2, 13).astype(pooled.dtype)
+    points = jnp.stack([jnp.full_like(w, pooled), w], axis=-1)
+
+    def target(eta: Float[Array, "2"]) -> Float[Array, ""]:
+        return model.log_posterior(tally, eta)
+
+    center = points[jnp.argmax(jax.vmap(target)(points))]
+    information = -jnp.diagonal(jax.jacfwd(jax.jacfwd(target))(center))
+    spread = jax.lax.rsqrt(jnp.maximum(information, 1.0))
+    return center + 3 * spread * jax.random.normal(key, (chains, 2), center.dtype)
+
+
+@partial(jax.jit, static_argnums=0)
+def _start(kernel: Kernel, data: PyTree, key: Key[Array, ""]) -> PyTree:
+    return kernel.init(data, key)
+
+
+@partial(jax.jit, static_argnums=(0, 5))
+def _advance(
+    kernel: Kernel,
+    data: PyTree,
+    key: Key[Array, ""],
+    state: PyTree,
+    first: Int[Array, ""],
+    length: int,
+) -> tuple[PyTree, PyTree]:
+    """Takes `length` steps; a step's key depends on its index alone, not on the chunk."""
+
+    def one(state: PyTree, index: Int[Array, ""]) -> tuple[PyTree, PyTree]:
+        return kernel.step(data, jax.random.fold_in(key, index), state, index)
+
+    def block(state: PyTree, start: Int[Array, ""]) -> tuple[PyTree, PyTree]:
+        return jax.lax.scan(one, state, start + jnp.arange(_BLOCK))
+
+    blocks = -(-length // _BLOCK)
+    state, outputs = jax.lax.scan(block, state, first + _BLOCK * jnp.arange(blocks))
+    return state, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
+
+
+def sample(
+    kernel: Kernel, data: PyTree, problem: Problem, key: Key[Array, ""], steps: int, chunk: int
+) -> PyTree:
+    """Runs a kernel for a number of steps, chunk by chunk.
+
+    Every chunk has the same compiled length, so there is one compilation; draws do not depend on
+    it. Between chunks progress is reported and, where asked for, a checkpoint is written from
+    which an interrupted run goes on to the same draws.
+
+    Args:
+        kernel: The sampler.
+        data: What its functions are given.
+        problem: For its progress callback and checkpoint.
+        key: Typed key.
+        steps: Number of steps.
+        chunk: Steps between progress reports and checkpoints.
+
+    Returns:
+        The outputs of all steps, on the host, steps first.
+
+    Raises:
+        InferenceError: If the checkpoint belongs to another problem.
+    """
+    length = -(-min(chunk, steps) // _BLOCK) * _BLOCK
+    key_start, key_steps = jax.random.split(key)
+    identity = _identity(kernel, data, key, length)
+    state, chunks, done = _start(kernel, data, key_start), [], 0
+    if problem.checkpoint and problem.checkpoint.exists():
+        state, chunks, done = _restore(problem.checkpoint, identity, state)
+    while done < steps:
+        state, outputs = _advance(kernel, data, key_steps, state, jnp.asarray(done), length)
+        chunks.append([np.asarray(leaf) for leaf in jax.tree.leaves(outputs)])
+        structure = jax.tree.structure(outputs)
+        done += length
+        if problem.checkpoint and done < steps:
+            _save(problem.checkpoint, identity, structure, state, chunks, done)
+        if problem.progress:
+            problem.progress(min(done, steps), steps)
+    return jax.tree.unflatten(
+        structure, [np.concatenate(leaves)[:steps] for leaves in zip(*chunks, strict=True)]
+    )
+
+
+def _identity(kernel: Kernel, data: PyTree, key: Key[Array, ""], length: int) -> str:
+    digest = hashlib.sha256(f"{kernel!r} {length}".encode())
+    for leaf in [*jax.tree.leaves(data), jax.random.key_data(key)]:
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _is_key(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+
+
+def _save(
+    path: Path, identity: str, structure: Any, state: PyTree, chunks: list, done: int
+) -> None:
+    leaves = [jax.random.key_data(x) if _is_key(x) else x for x in jax.tree.leaves(state)]
+    arrays = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    for i, parts in enumerate(zip(*chunks, strict=True)):
+        arrays[f"output_{i}"] = np.concatenate(parts)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, identity=np.array(identity), done=np.array(done), **arrays)
+    os.replace(temporary, path)
+
+
+def _restore(path: Path, identity: str, state: PyTree) -> tuple[PyTree, list, int]:
+    with np.load(path) as saved:
+        arrays = dict(saved)
+    if str(arrays["identity"]) != identity:
+        raise InferenceError(
+            f"{path}: the checkpoint belongs to another run (other data, settings, seed, device "
+            "or precision); remove it to start again"
+        )
+    leaves, structure = jax.tree.flatten(state)
+    restored = []
+    for i, leaf in enumerate(leaves):
+        value = jnp.asarray(arrays[f"state_{i}"])
+        if _is_key(leaf):
+            value = jax.random.wrap_key_data(value, impl=jax.random.key_impl(leaf))
+        restored.append(value)
+    outputs = [arrays[f"output_{i}"] for i in range(len(arrays) - len(leaves) - 2)]
+    return jax.tree.unflatten(structure, restored), [outputs], int(arrays["done"])

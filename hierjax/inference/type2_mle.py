@@ -1,0 +1,302 @@
+"""Type-2 maximum likelihood (empirical Bayes): the mode of the log-marginal likelihood."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.inference.result import Problem, Result, Status
+from hierjax.inference.stopwatch import Stopwatch
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior
+from hierjax.tally import TallyArrays
+
+__all__ = ["Optimum", "Type2MLE", "type2_mle"]
+
+_START_CONCENTRATIONS = tuple(range(-2, 13))
+_LONGEST_PATH = 1000
+Optimizer = Literal["lbfgs", "adam", "gradient_ascent"]
+
+
+class Optimum(NamedTuple):
+    """Where the ascent ended.
+
+    Attributes:
+        eta: Working coordinates.
+        log_marginal: Log-marginal likelihood there.
+        gradient: Its gradient, per unit.
+        information: Observed information, minus the Hessian of the log-marginal.
+        steps: Steps taken.
+        converged: Whether the gradient's largest entry fell below the tolerance.
+        path: Working coordinates after every step, the last one repeated.
+        path_log_marginal: Log-marginal likelihood along the path.
+        pooled: Working coordinate logit(m) of complete pooling.
+        pooled_log_marginal: Log-marginal likelihood of complete pooling, phi = 0.
+        pooled_slope: Its one-sided derivative in phi there.
+    """
+
+    eta: Float[Array, "2"]
+    log_marginal: Float[Array, ""]
+    gradient: Float[Array, "2"]
+    information: Float[Array, "2 2"]
+    steps: Int[Array, ""]
+    converged: Bool[Array, ""]
+    path: Float[Array, "steps 2"]
+    path_log_marginal: Float[Array, "steps"]
+    pooled: Float[Array, ""]
+    pooled_log_marginal: Float[Array, ""]
+    pooled_slope: Float[Array, ""]
+
+
+def _start(model: Model, tally: TallyArrays) -> Float[Array, "2"]:
+    """The best of a few concentrations at the pooled mean."""
+    pooled = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
+    w = jnp.asarray(_START_CONCENTRATIONS, pooled.dtype)
+    points = jnp.stack([jnp.full_like(w, pooled), w], axis=-1)
+    return points[jnp.argmax(jax.vmap(lambda eta: model.log_marginal(tally, eta))(points))]
+
+
+def _pooled(
+    family: BetaBinomial, tally: TallyArrays
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+    total = tally.total_successes + tally.total_failures
+    m, c = tally.total_successes / total, tally.total_failures / total
+
+    def at(phi: Float[Array, ""]) -> Float[Array, ""]:
+        return family.log_marginal_tally(tally, Population(m, c, phi))
+
+    value, slope = jax.value_and_grad(at)(jnp.zeros_like(m))
+    return jnp.log(m) - jnp.log(c), value, slope
+
+
+def _transformation(optimizer: Optimizer, learning_rate: Float[Array, ""]) -> Any:
+    import optax
+
+    if optimizer == "lbfgs":
+        return optax.lbfgs(memory_size=5)
+    return {"adam": optax.adam, "gradient_ascent": optax.sgd}[optimizer](learning_rate)
+
+
+def _forward_gradient(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The function with its gradient taken forward: for two variables it compiles much faster."""
+    wrapped = jax.custom_vjp(function)
+
+    def forward(x: Float[Array, "2"]) -> tuple[Float[Array, ""], Float[Array, "2"]]:
+        tangents = jnp.eye(x.shape[0], dtype=x.dtype)
+        value, gradient = jax.vmap(lambda t: jax.jvp(function, (x,), (t,)), out_axes=(None, 0))(
+            tangents
+        )
+        return value, gradient
+
+    wrapped.defvjp(forward, lambda gradient, cotangent: (cotangent * gradient,))
+    return wrapped
+
+
+@partial(jax.jit, static_argnames=("optimizer", "max_steps"))
+def type2_mle(
+    model: Model,
+    tally: TallyArrays,
+    tolerance: Float[Array, ""],
+    learning_rate: Float[Array, ""] | None = None,
+    *,
+    optimizer: Optimizer = "lbfgs",
+    max_steps: int = 2000,
+) -> Optimum:
+    r"""Ascends the log-marginal likelihood per unit in (logit_mean, log_concentration).
+
+    .. math:: \hat\eta = \arg\max_\eta \frac{1}{J} \sum_j \log p(y_j \mid \eta)
+
+    One jitted loop of an optax transformation; may be batched.
+
+    Args:
+        model: Family; the hyperprior does not enter.
+        tally: The units.
+        tolerance: Largest entry of the gradient per unit at which to stop.
+        learning_rate: Step of `adam` and `gradient_ascent`; by default 0.05, and the inverse of
+            the largest curvature at the start.
+        optimizer: Which optax transformation.
+        max_steps: Most steps to take.
+
+    Returns:
+        The optimum and the path to it.
+    """
+    import optax
+
+    units = tally.units
+
+    def scaled(eta: Float[Array, "2"]) -> Float[Array, ""]:
+        return -model.log_marginal(tally, eta) / units
+
+    loss = _forward_gradient(scaled)
+
+    start = _start(model, tally)
+    if learning_rate is None:
+        curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(jax.jacfwd(jax.jacfwd(scaled))(start))))
+        learning_rate = jnp.asarray(0.05, start.dtype) if optimizer == "adam" else 1 / curvature
+    transformation = _transformation(optimizer, learning_rate)
+    value_and_gradient = (
+        optax.value_and_grad_from_state(loss)
+        if optimizer == "lbfgs"
+        else lambda eta, state: jax.value_and_grad(loss)(eta)
+    )
+    length = min(max_steps, _LONGEST_PATH)
+
+    def unfinished(carry: Any) -> Bool[Array, ""]:
+        _, _, gradient, step, _, _ = carry
+        return (step < max_steps) & ~(jnp.max(jnp.abs(gradient)) <= tolerance)
+
+    def advance(carry: Any) -> Any:
+        eta, state, _, step, path, values = carry
+        value, gradient = value_and_gradient(eta, state=state)
+        updates, state = transformation.update(
+            gradient, state, eta, value=value, grad=gradient, value_fn=loss
+        )
+        slot = jnp.minimum(step, length - 1)
+        path, values = path.at[slot].set(eta), values.at[slot].set(-value * units)
+        done = jnp.max(jnp.abs(gradient)) <= tolerance
+        eta = jnp.where(done, eta, optax.apply_updates(eta, updates))
+        return eta, state, gradient, step + 1, path, values
+
+    carry = (
+        start,
+        transformation.init(start),
+        jnp.full_like(start, jnp.inf),
+        jnp.asarray(0),
+        jnp.zeros((length, 2), start.dtype),
+        jnp.zeros(length, start.dtype),
+    )
+    eta, _, gradient, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
+    filled = jnp.arange(length) < steps
+    value, last = jax.value_and_grad(loss)(eta)
+    return Optimum(
+        eta,
+        -value * units,
+        -last,
+        units * jax.jacfwd(jax.jacfwd(scaled))(eta),
+        steps,
+        jnp.max(jnp.abs(last)) <= tolerance,
+        jnp.where(filled[:, None], path, eta),
+        jnp.where(filled, values, -value * units),
+        *_pooled(model.family, tally),
+    )
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Type2MLE:
+    """Empirical Bayes: the hyperparameters that make the counts most probable.
+
+    Args:
+        optimizer: `lbfgs` (with a zoom line search), `adam`, or plain `gradient_ascent`.
+        learning_rate: Step of `adam` and `gradient_ascent` on the log-marginal per unit; by
+            default 0.05, and the inverse of the largest curvature at the start.
+        max_steps: Most steps to take; by default 200 for `lbfgs`, 20,000 for the others.
+        gradient_tolerance: Largest entry of the gradient per unit at which to stop; by default
+            1e-10 in float64 and 1e-5 in float32.
+
+    Example:
+        >>> import hierjax as hj
+        >>> fit = hj.fit(hj.datasets.rat_tumors(), method=hj.Type2MLE())
+        >>> print(f"{fit.estimate('alpha'):.6f} {fit.estimate('beta'):.6f} {fit.status}")
+        2.304783 14.079809 converged
+    """
+
+    optimizer: Optimizer = "lbfgs"
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_steps: Annotated[int, Field(gt=0, strict=True)] | None = None
+    gradient_tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    name: ClassVar[str] = "type2_mle"
+
+    def __post_init__(self) -> None:
+        if self.optimizer == "lbfgs" and self.learning_rate is not None:
+            raise ValueError("learning_rate: lbfgs searches its step and takes none")
+
+    def run(self, problem: Problem) -> Result:
+        """Maximises and says whether the maximum is one; see `Type2MLE`."""
+        if message := _no_maximum(problem):
+            return Result(None, Status.FAILED, message)
+        dtype = problem.dtype
+        steps = self.max_steps or (200 if self.optimizer == "lbfgs" else 20_000)
+        default = 1e-10 if dtype == np.float64 else 1e-5
+        rate = self.learning_rate
+        with Stopwatch() as watch:
+            optimum = type2_mle(
+                problem.model,
+                jax.tree.map(jnp.asarray, problem.tally()),
+                jnp.asarray(self.gradient_tolerance or default, dtype),
+                None if rate is None else jnp.asarray(rate, dtype),
+                optimizer=self.optimizer,
+                max_steps=steps,
+            )
+            optimum = jax.tree.map(np.asarray, jax.block_until_ready(optimum))
+        return _judge(optimum, watch.seconds)
+
+
+def _no_maximum(problem: Problem) -> str | None:
+    """Says why the likelihood of these counts has no maximum, if it has none."""
+    counts = problem.counts
+    used = np.ones(len(counts), bool) if counts.weights is None else counts.weights > 0
+    y, n = counts.successes[used], counts.trials[used]
+    if not np.any(y) or np.array_equal(y, n):
+        share = "no" if not np.any(y) else "only"
+        return f"the likelihood has no maximum: units have {share} successes"
+    if n.max() <= 1:
+        return "the likelihood does not depend on the concentration: no unit has two trials"
+    if not np.any((y > 0) & (y < n)):
+        return (
+            "the likelihood has no maximum: no unit has 0 < successes < trials, "
+            "so it rises as the concentration falls to 0"
+        )
+    return None
+
+
+def _judge(optimum: Optimum, seconds: dict[str, float]) -> Result:
+    steps = int(optimum.steps)
+    info = {
+        "steps": steps,
+        "gradient": optimum.gradient,
+        "path": optimum.path[: steps + 1],
+        "log_marginal_path": optimum.path_log_marginal[: steps + 1],
+        "log_marginal": float(optimum.log_marginal),
+        "pooled_log_marginal": float(optimum.pooled_log_marginal),
+        "pooled_slope": float(optimum.pooled_slope),
+    }
+    eta, information = optimum.eta, optimum.information
+    # Rounding of the log-marginals decides nothing that matters.
+    slack = 8 * np.finfo(eta.dtype).eps * abs(optimum.log_marginal)
+    pooled_is_best = optimum.pooled_log_marginal >= optimum.log_marginal - slack
+    if optimum.pooled_slope <= 0 and pooled_is_best:
+        message = (
+            "no overdispersion: the likelihood is largest at complete pooling, where its "
+            f"derivative in 1/(alpha+beta) is {float(optimum.pooled_slope):.4g}"
+        )
+        eta = np.array([optimum.pooled, np.inf], eta.dtype)
+        info["log_marginal"] = info["pooled_log_marginal"]
+        return Result(HyperPosterior.at(jnp.asarray(eta)), Status.BOUNDARY, message, info=info, seconds=seconds)
+    if not (np.all(np.isfinite(eta)) and np.isfinite(optimum.log_marginal)):
+        return Result(None, Status.FAILED, "the ascent left the finite numbers", info=info, seconds=seconds)
+    status, message, covariance = Status.CONVERGED, "", None
+    if not optimum.converged:
+        status = Status.NOT_CONVERGED
+        size = float(np.max(np.abs(optimum.gradient)))
+        message = f"gradient per unit still {size:.2g} after {steps} steps"
+    if np.all(np.linalg.eigvalsh(information) > 0):
+        covariance = np.linalg.inv(information)
+    else:
+        status = Status.NOT_CONVERGED
+        message = "the observed information is not positive definite: not a maximum"
+    return Result(
+        HyperPosterior.at(jnp.asarray(eta)),
+        status,
+        message,
+        covariance=covariance,
+        info=info,
+        seconds=seconds,
+    )

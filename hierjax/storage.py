@@ -1,0 +1,231 @@
+"""Fits in files: the project's own, and ArviZ's container of draws."""
+
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hierjax import __version__
+from hierjax.counts import Counts
+from hierjax.errors import DataError, InferenceError
+from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.hyperparameters import parameter_values
+from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
+from hierjax.inference.convergence import import_arviz
+from hierjax.inference.quadrature import Lattice
+from hierjax.inference.result import Result, Status
+from hierjax.model import Model
+from hierjax.posterior import HyperPosterior
+
+if TYPE_CHECKING:
+    from hierjax.fit import Fit
+
+__all__ = ["load", "save", "to_arviz"]
+
+_FORMAT = "hierjax fit"
+_FORMAT_VERSION = 1
+
+
+def to_arviz(fit: "Fit") -> Any:
+    """The draws of a sampler as ArviZ's container, without pointwise log-likelihoods.
+
+    Args:
+        fit: A fit by a method that draws.
+
+    Returns:
+        InferenceData under ArviZ 0.23, a DataTree under 1.x: posterior (every hyperparameter, and
+        `theta` where its draws were stored), sample_stats and observed_data.
+
+    Raises:
+        InferenceError: If the method has no draws.
+    """
+    if fit.draws is None:
+        raise InferenceError(f"{fit.method.name}: no draws to give ArviZ; draw with fit.sample")
+    arviz = import_arviz()
+    posterior = dict(parameter_values(fit.draws))
+    if fit.unit_draws is not None:
+        posterior["theta"] = fit.unit_draws
+    shape = fit.draws.shape[:2]
+    stats = {
+        name: np.asarray(value)
+        for name, value in fit.info.get("per_draw", {}).items()
+        if np.shape(value)[:2] == shape
+    }
+    groups = {
+        "posterior": posterior,
+        "sample_stats": stats,
+        "observed_data": {"successes": fit.counts.successes, "trials": fit.counts.trials},
+    }
+    units = list(fit.counts.labels)
+    described = {
+        "coords": {"unit": units},
+        "dims": {"theta": ["unit"], "successes": ["unit"], "trials": ["unit"]},
+    }
+    if hasattr(arviz, "InferenceData"):
+        return arviz.from_dict(**groups, **described)
+    return arviz.from_dict(groups, **described)
+
+
+def _hyperprior_to_json(hyperprior: Hyperprior) -> dict[str, Any]:
+    settings: dict[str, Any] = {"kind": hyperprior.kind}
+    for name, value in vars(hyperprior).items():
+        settings[name] = value if isinstance(value, float | int) else _distribution_to_json(value)
+    return settings
+
+
+def _distribution_to_json(distribution: Any) -> dict[str, Any]:
+    parameters = {
+        name: np.asarray(getattr(distribution, name)).item()
+        for name in distribution.arg_constraints
+        if name in distribution.__dict__
+    }
+    return {"distribution": type(distribution).__name__, **parameters}
+
+
+def _hyperprior_from_json(settings: dict[str, Any]) -> Hyperprior:
+    settings = dict(settings)
+    cls = HYPERPRIORS[settings.pop("kind")]
+    arguments = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            import numpyro.distributions
+
+            parameters = dict(value)
+            distribution = getattr(numpyro.distributions, parameters.pop("distribution"))
+            value = distribution(**parameters)
+        arguments[name] = value
+    return cls(**arguments)
+
+
+def save(fit: "Fit", path: Path) -> None:
+    """Writes a fit as a NumPy archive, beside its final name and then renamed.
+
+    Args:
+        fit: Any fit.
+        path: Where; an existing file is replaced.
+    """
+    result, counts = fit.result, fit.counts
+    arrays = {
+        f"counts_{name}": getattr(counts, name)
+        for name in ("successes", "trials", "labels", "groups", "weights")
+        if getattr(counts, name) is not None
+    }
+    for name in ("draws", "unit_draws", "covariance"):
+        if getattr(result, name) is not None:
+            arrays[name] = np.asarray(getattr(result, name))
+    for name in ("posterior", "lattice"):
+        value = getattr(result, name)
+        if value is not None:
+            arrays |= {f"{name}_{field}": np.asarray(x) for field, x in value._asdict().items()}
+    plain, info_arrays = _split_info(result.info)
+    arrays |= info_arrays
+    header = {
+        "format": _FORMAT,
+        "version": _FORMAT_VERSION,
+        "hierjax": __version__,
+        "method": {"name": fit.method.name, **asdict(fit.method)},
+        "hyperprior": _hyperprior_to_json(fit.model.hyperprior),
+        "family": fit.model.family.name,
+        "precision": fit.precision,
+        "status": result.status.value,
+        "message": result.message,
+        "info": plain,
+        "seconds": result.seconds,
+    }
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+    os.replace(temporary, path)
+
+
+def _split_info(
+    info: dict[str, Any], prefix: str = "info"
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Diagnostics as JSON values, and those that are arrays."""
+    plain: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in info.items():
+        if isinstance(value, dict):
+            plain[name], inner = _split_info(value, f"{prefix}_{name}")
+            arrays |= inner
+        elif isinstance(value, np.ndarray):
+            plain[name] = {"array": f"{prefix}_{name}"}
+            arrays[f"{prefix}_{name}"] = value
+        else:
+            plain[name] = value
+    return plain, arrays
+
+
+def _join_info(plain: dict[str, Any], arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    joined = {}
+    for name, value in plain.items():
+        if isinstance(value, dict):
+            is_array = set(value) == {"array"}
+            joined[name] = arrays[value["array"]] if is_array else _join_info(value, arrays)
+        else:
+            joined[name] = value
+    return joined
+
+
+def load(path: Path) -> "Fit":
+    """Reads a fit that `save` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The same fit.
+
+    Raises:
+        DataError: If the file is missing, truncated, not a fit, or of a later format.
+    """
+    from hierjax.fit import Fit
+    from hierjax.inference import METHODS
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        header = json.loads(str(arrays["header"]))
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a saved fit, found no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path}: expected a fit saved by hierjax, found another or a truncated file ({error})"
+        ) from None
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise DataError(f"{path}: expected a fit saved by hierjax, found another archive")
+    if header["version"] > _FORMAT_VERSION:
+        raise DataError(
+            f"{path}: expected format version {_FORMAT_VERSION} or earlier, found "
+            f"{header['version']}, written by hierjax {header['hierjax']}"
+        )
+    settings = dict(header["method"])
+    method = METHODS[settings.pop("name")](**settings)
+    columns = {
+        name.removeprefix("counts_"): value
+        for name, value in arrays.items()
+        if name.startswith("counts_")
+    }
+
+    def parts(cls: Any, prefix: str) -> Any:
+        fields = {name: arrays.get(f"{prefix}_{name}") for name in cls._fields}
+        missing = any(value is None for value in fields.values())
+        return None if missing else cls(**fields)
+
+    result = Result(
+        parts(HyperPosterior, "posterior"),
+        Status(header["status"]),
+        header["message"],
+        draws=arrays.get("draws"),
+        unit_draws=arrays.get("unit_draws"),
+        lattice=parts(Lattice, "lattice"),
+        covariance=arrays.get("covariance"),
+        info=_join_info(header["info"], arrays),
+        seconds=header["seconds"],
+    )
+    model = Model(BetaBinomial(), _hyperprior_from_json(header["hyperprior"]))
+    return Fit(Counts(**columns), model, method, header["precision"], result)
