@@ -1,0 +1,196 @@
+"""The command ``hierjax``.
+
+Only Typer is imported before a command runs, and a command imports what it needs once its cheap
+input has been checked: help and most errors come at once.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Device = Annotated[
+    Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where to compute.", show_default=False)
+]
+Precision = Annotated[
+    Literal["float64", "float32"] | None,
+    typer.Option(help="Floating type to compute in.", show_default=False),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, show_default=False),
+]
+Level = Annotated[
+    float | None, typer.Option(help="Probability of every interval.", show_default=False)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value of the configuration, as methods[3].draws=500; may be repeated.",
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut short.")]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from hierjax import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Partial pooling of many rates: hierarchical count models, inferred in JAX."""
+
+
+@app.command("run")
+def run_command(
+    config: Annotated[Path, typer.Argument(help="YAML file that describes the run.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory of the run; runs/NAME by default.", show_default=False),
+    ] = None,
+    settings: Settings = None,
+    resume: Resume = False,
+    device: Device = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    level: Level = None,
+) -> None:
+    """Run every method of a configuration.
+
+    Writes a directory of tables, draws, figures and a report.
+    """
+    from hierjax.experiment import commands
+
+    flags = {"device": device, "precision": precision, "seed": seed, "level": level}
+    commands.run(config, out, _changes(settings, flags), resume)
+
+
+@app.command("fit")
+def fit_command(
+    file: Annotated[Path, typer.Argument(help="CSV or TSV file, one unit a line.")],
+    successes: Annotated[str, typer.Option(metavar="COLUMN", help="Column of successes.")],
+    trials: Annotated[str, typer.Option(metavar="COLUMN", help="Column of trials.")],
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the units' labels.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the units' groups.")
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="moments, type2_mle, quadrature (exact), nuts or gibbs."
+        ),
+    ] = "quadrature",
+    new: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LABEL=]Y/N",
+            help="A unit to ask about that is not in the file, as 4/14; may be repeated.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Directory to write the run to; none by default.", show_default=False),
+    ] = None,
+    settings: Settings = None,
+    resume: Resume = False,
+    device: Device = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    level: Level = None,
+) -> None:
+    """Fit one method to the counts in a file.
+
+    Prints hyperparameters, units and new units; with --out writes what `hierjax run` does.
+    """
+    from hierjax.experiment import commands
+
+    columns = {"successes": successes, "trials": trials, "label": label, "group": group}
+    flags = {"device": device, "precision": precision, "seed": seed, "level": level}
+    changes = _changes(settings, flags)
+    commands.fit(file, columns, method, new or [], out, changes, resume)
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of configurations."""
+    from hierjax.experiment import commands
+
+    commands.schema()
+
+
+@app.command("info")
+def info_command() -> None:
+    """Print versions, devices and precision."""
+    from hierjax.experiment import commands
+
+    commands.info()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and leaves the process with its exit code.
+
+    Args:
+        arguments: What follows ``hierjax``; the process's own by default.
+
+    Raises:
+        SystemExit: Always: 0 if results were found, 1 if every method failed, 2 if the input was
+            wrong, 130 if interrupted.
+    """
+    from hierjax.errors import HierjaxError
+
+    try:
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        code = app(given or ["--help"], prog_name="hierjax", standalone_mode=False)
+        sys.stdout.flush()
+    except HierjaxError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more on leaving.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}")
+    except Exception as error:
+        # Typer's errors of usage have no public class in common.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _changes(settings: list[str] | None, flags: Mapping[str, object]) -> list[str]:
+    """Changes to the configuration; a flag of its own wins."""
+    given = [f"{key}={value}" for key, value in flags.items() if value is not None]
+    return [*(settings or ()), *given]

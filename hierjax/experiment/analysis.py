@@ -1,0 +1,139 @@
+"""An analysis from its configuration to its directory: fits, answers, figures and report."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hierjax.experiment.answers import answer
+from hierjax.experiment.config import resolved
+from hierjax.experiment.manifest import data_summary, environment
+from hierjax.experiment.record import RunRecord
+from hierjax.experiment.run_directory import RunDirectory
+from hierjax.experiment.runner import Fitted, Prepared, Stages, Watch, fit_all, statuses
+from hierjax.fit import Fit
+
+__all__ = ["run"]
+
+
+def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> RunRecord | None:
+    """Runs a configuration and writes its directory.
+
+    The same configuration on the same machine writes the same files, the manifest's seconds
+    excepted. Everything that can be wrong with the input is found before anything is written.
+
+    Args:
+        prepared: Data, model and configuration, checked.
+        path: The run's directory.
+        watch: Is told of each method's progress.
+        resume: Whether to go on with a run that was cut short, to the same files.
+
+    Returns:
+        The record, or None if `resume` found the run finished.
+
+    Raises:
+        ConfigError: If the directory cannot be this run's.
+        OSError: If the directory cannot be written.
+    """
+    config, stages = prepared.config, Stages()
+    directory, plain = RunDirectory(path), resolved(config)
+    data = data_summary(prepared.counts)
+    if directory.claim(plain, data, resume):
+        directory.clean()
+        return None
+    manifest = {
+        "name": config.name,
+        "state": "unfinished",
+        "seed": config.seed,
+        "precision": config.precision,
+        "data": data,
+        **environment(),
+    }
+    changed = _changed_versions(directory.manifest(), manifest)
+    directory.begin(plain, manifest)
+    try:
+        found = fit_all(prepared, watch, directory.checkpoint)
+        with stages.time("answers"):
+            record = answer(prepared, found)
+        manifest |= {"state": "finished", "methods": _methods(found)}
+        record = dataclasses.replace(
+            record,
+            seconds={},
+            warnings=(*record.warnings, *changed),
+            manifest={**manifest, "methods": _without_seconds(manifest["methods"])},
+        )
+        _write(directory, record, stages)
+        manifest |= {"warnings": list(record.warnings), "seconds": dict(stages)}
+        directory.finish(manifest)
+    finally:
+        directory.release()
+    return dataclasses.replace(record, seconds=found.seconds, manifest=manifest)
+
+
+def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
+    """Writes all files but the manifest."""
+    tables = {
+        "hyper.csv": record.hyper,
+        "units.csv": record.units,
+        "new_units.csv": record.predictions,
+        "agreement.csv": record.agreement,
+        "loo.csv": record.loo,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            directory.stage(name, table.to_csv())
+    with stages.time("draws"):
+        for name, fit in record.fits.items():
+            if fit.draws is not None:
+                _write_draws(fit, directory.staging / "draws" / f"{name}.nc")
+    if record.fits:
+        from hierjax.experiment.report import write_report
+        from hierjax.plots import write_figures
+
+        with stages.time("figures"):
+            write_figures(directory.staging, record)
+        with stages.time("report"):
+            write_report(directory.staging, record)
+    directory.publish()
+
+
+def _write_draws(fit: Fit, path: Path) -> None:
+    """Draws as netCDF, without the date: the same draws make the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data: Any = fit.to_arviz()
+    groups = data.groups() if callable(data.groups) else data.groups
+    for group in groups:
+        data[group].attrs.pop("created_at", None)
+    data.to_netcdf(path, engine="h5netcdf")
+
+
+def _methods(found: Fitted) -> dict[str, dict[str, Any]]:
+    """The manifest's part about methods."""
+    return {
+        name: {
+            "status": status,
+            "message": message,
+            "seconds": {
+                **(found.fits[name].seconds if name in found.fits else {}),
+                "total": found.seconds.get(name, 0.0),
+            },
+        }
+        for name, (status, message) in statuses(found).items()
+    }
+
+
+def _without_seconds(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """For the report, which is the same whenever the run is the same."""
+    return {
+        name: {key: value for key, value in entry.items() if key != "seconds"}
+        for name, entry in methods.items()
+    }
+
+
+def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not as it was when a run was begun that is now resumed."""
+    old, new = before.get("versions", {}), now["versions"]
+    changed = [f"{name} {old[name]} (now {new.get(name)})" for name in old if old[name] != new.get(name)]
+    if not changed:
+        return []
+    return [f"begun with {', '.join(changed)}: an uninterrupted run may give other draws"]

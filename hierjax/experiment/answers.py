@@ -1,0 +1,142 @@
+"""The answers of a run as tables, computed once for the files, the report and the terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hierjax.checks import agreement, baselines
+from hierjax.errors import InferenceError, ModelError
+from hierjax.experiment.config import new_units, resolved
+from hierjax.experiment.record import NewUnits, RunRecord
+from hierjax.experiment.runner import Fitted, Prepared, statuses
+from hierjax.fit import Fit, fit
+from hierjax.inference import Quadrature
+from hierjax.table import Table
+
+__all__ = ["answer"]
+
+HYPER = "method parameter mean sd low median high ess_bulk ess_tail r_hat".split()
+UNITS = "method label successes trials raw_rate mean sd low median high shrinkage".split()
+AGREEMENT = "method quantity value reference mcse z".split()
+# False alarms once in 16,000 quantities.
+_LARGEST_Z = 4.0
+
+
+def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord:
+    """Everything that is asked of the fits.
+
+    Args:
+        prepared: Data, model and configuration.
+        found: What the methods found.
+        compare: Whether to compare the methods with quadrature, and partial pooling with none
+            and with complete pooling.
+
+    Returns:
+        The record of the run.
+    """
+    config = prepared.config
+    fits, asked, level = found.fits, new_units(config), config.level
+    reference, notes = _reference(prepared, found) if compare else (None, [])
+    compared = _agreement(fits, reference, asked)
+    return RunRecord(
+        name=config.name,
+        config=resolved(config),
+        counts=prepared.counts,
+        fits=fits,
+        failures=found.failures,
+        new_units=asked,
+        level=level,
+        hyper=_stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
+        units=_stacked({name: each.units(level) for name, each in fits.items()}, UNITS),
+        predictions=_predictions(fits, asked, level),
+        agreement=compared,
+        loo=_leave_one_out(prepared, fits, reference) if compare else None,
+        warnings=(*prepared.warnings, *notes, *_method_notes(found), *_disagreements(compared)),
+        seconds=found.seconds,
+    )
+
+
+def _predictions(fits: Mapping[str, Fit], asked: NewUnits, level: float) -> Table:
+    """What each method says of the units asked about."""
+    if not len(asked):
+        return _stacked({}, UNITS)
+    successes, trials, labels = map(list, (asked.successes, asked.trials, asked.labels))
+    tables = {
+        name: each.predict(successes, trials, level=level, label=labels)
+        for name, each in fits.items()
+    }
+    return _stacked(tables, UNITS)
+
+
+def _stacked(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:
+    """The tables of all methods in one, the method's name in front of each row."""
+    if not tables:
+        return Table({column: np.empty(0) for column in columns})
+    return Table.stack([table.with_columns(method=name) for name, table in tables.items()])
+
+
+def _reference(prepared: Prepared, found: Fitted) -> tuple[Fit | None, list[str]]:
+    """The exact posterior: the run's own quadrature, or one made for comparison."""
+    for result in found.fits.values():
+        if isinstance(result.method, Quadrature) and result.status == "converged":
+            return result, []
+    try:
+        result = fit(prepared.counts, prepared.model, precision=prepared.config.precision)
+    except InferenceError as error:
+        return None, [f"no quadrature to compare methods with: {error}"]
+    return result, []
+
+
+def _agreement(
+    fits: Mapping[str, Fit], reference: Fit | None, asked: NewUnits
+) -> Table | None:
+    """Every method but the reference itself against it."""
+    if reference is None:
+        return None
+    pairs = list(zip(asked.successes, asked.trials, strict=True))
+    tables = {
+        name: agreement(result, reference, pairs)
+        for name, result in fits.items()
+        if result is not reference
+    }
+    return _stacked(tables, AGREEMENT)
+
+
+def _leave_one_out(
+    prepared: Prepared, fits: Mapping[str, Fit], reference: Fit | None
+) -> Table | None:
+    """Partial pooling's leave-one-unit-out elpd beside the baselines'."""
+    partial = reference or next((each for each in fits.values() if each.draws is not None), None)
+    if partial is None:
+        return None
+    try:
+        results = {**baselines(prepared.counts), "partial_pooling": partial.loo()}
+    except ModelError:  # a single unit keeps the posterior proper
+        return None
+    return Table(
+        {
+            "model": list(results),
+            "elpd": [loo.elpd for loo in results.values()],
+            "se": [loo.se for loo in results.values()],
+        }
+    )
+
+
+def _method_notes(found: Fitted) -> list[str]:
+    """What the methods say of themselves where they did not simply converge."""
+    return [
+        f"{name}: {status.replace('_', ' ')}" + (f"; {message}" if message else "")
+        for name, (status, message) in statuses(found).items()
+        if status != "converged" or message
+    ]
+
+
+def _disagreements(table: Table | None) -> list[str]:
+    rows: list[dict[str, Any]] = [] if table is None else list(table.rows())
+    return [
+        f"{row['method']}: {row['quantity']} is {row['value']:.5g}, {abs(row['z']):.1f} Monte "
+        f"Carlo standard errors from quadrature's {row['reference']:.5g}"
+        for row in rows
+        if abs(row["z"]) > _LARGEST_Z
+    ]

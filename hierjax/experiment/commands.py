@@ -1,0 +1,180 @@
+"""What the commands of ``hierjax`` do, once their arguments are parsed.
+
+Imports stand where they are needed: input that is wrong in itself is refused before JAX is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hierjax.errors import ConfigError
+from hierjax.experiment.runtime import cache_directory, prepare_jax, silence
+
+if TYPE_CHECKING:
+    from hierjax.experiment.record import RunRecord
+    from hierjax.experiment.runner import Prepared
+
+__all__ = ["fit", "info", "run", "schema"]
+
+
+def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) -> None:
+    """Runs a configuration and prints one line a method.
+
+    Args:
+        config: The YAML file.
+        out: The run's directory; ``runs/NAME`` by default.
+        changes: Changes to the configuration, as ``seed=2``.
+        resume: Whether to go on with a run that was cut short.
+
+    Raises:
+        HierjaxError: If the input is wrong.
+        typer.Exit: If every method failed.
+    """
+    silence()
+    from hierjax.experiment.config import load
+
+    checked = load(config, changes)
+    from hierjax.experiment import terminal
+    from hierjax.experiment.runner import prepare
+
+    path = out or Path("runs") / checked.name
+    record = _written(prepare(checked), path, resume)
+    if record is not None:
+        terminal.overview(record, terminal.console())
+        _conclude(record, path)
+
+
+def fit(
+    file: Path,
+    columns: Mapping[str, str | None],
+    method: str,
+    new: Sequence[str],
+    out: Path | None,
+    changes: Sequence[str],
+    resume: bool,
+) -> None:
+    """Fits one method to the counts in a file and prints its answers.
+
+    Args:
+        file: CSV or TSV file.
+        columns: Names of its columns of `successes`, `trials`, `label` and `group`.
+        method: The method's name.
+        new: Units to ask about, as ``4/14``.
+        out: The run's directory; none by default.
+        changes: Changes to the configuration, as ``seed=2``.
+        resume: Whether to go on with a run that was cut short.
+
+    Raises:
+        HierjaxError: If the input is wrong.
+        typer.Exit: If the method failed.
+    """
+    silence()
+    from hierjax.experiment.loading import with_warnings
+    from hierjax.reading import read_counts
+
+    asked = [_new_unit(text) for text in new]
+    names: Any = {key: name for key, name in columns.items() if name is not None}
+    loaded = with_warnings(lambda: read_counts(file, **names))
+    from hierjax.experiment.config import validated
+    from hierjax.experiment.runner import prepare
+
+    given = {
+        "name": "".join(c if c.isalnum() else "_" for c in file.stem)[:80],
+        "data": {"path": str(file), **names},
+        "methods": [{"method": method}],
+        "new_units": asked,
+    }
+    prepared = prepare(validated(given, "hierjax fit", changes), loaded)
+    if out is None:
+        _print_fit(prepared)
+    elif record := _written(prepared, out, resume):
+        _print_tables(record)
+        _conclude(record, out)
+
+
+def schema() -> None:
+    """Prints the JSON Schema of configurations."""
+    import json
+
+    from hierjax.experiment.schema import Config
+
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    print(json.dumps(dialect | Config.model_json_schema(), indent=2))
+
+
+def info() -> None:
+    """Prints versions, devices, precision and where compiled code is kept."""
+    silence()
+    from hierjax.experiment.manifest import devices, versions
+
+    prepare_jax("auto")
+    lines = list(versions().items())
+    for device in devices():
+        lines.append(("device", f"{device['platform']}:{device['id']} ({device['kind']})"))
+    lines.append(("precision", "float64 by default; float32 with --precision float32"))
+    lines.append(("cache", str(cache_directory() or "none that can be written")))
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name:<{width}}  {value}")
+
+
+def _new_unit(text: str) -> dict[str, Any]:
+    """What ``--new`` asks about: successes and trials, and perhaps a label."""
+    label, _, counts = text.rpartition("=")
+    successes, slash, trials = (part.strip() for part in counts.partition("/"))
+    if not (slash and successes.isdecimal() and trials.isdecimal()):
+        raise ConfigError(f"--new: expected successes/trials, as 4/14, found {text!r}")
+    if int(successes) > int(trials):
+        raise ConfigError(f"--new: expected no more successes than trials, found {text!r}")
+    unit = {"successes": int(successes), "trials": int(trials)}
+    return {"label": label, **unit} if label else unit
+
+
+def _written(prepared: "Prepared", out: Path, resume: bool) -> "RunRecord | None":
+    """Runs and writes; says so if there is nothing to do."""
+    from hierjax.experiment.analysis import run as run_analysis
+    from hierjax.experiment.terminal import watch
+
+    record = run_analysis(prepared, out, watch, resume)
+    if record is None:
+        print(f"this run is finished already\nreport: {out / 'report.html'}")
+    return record
+
+
+def _print_fit(prepared: "Prepared") -> None:
+    """Fits and prints, writing nothing."""
+    from hierjax.experiment.answers import answer
+    from hierjax.experiment.runner import fit_all
+    from hierjax.experiment.terminal import watch
+
+    record = answer(prepared, fit_all(prepared, watch), compare=False)
+    _print_tables(record)
+    _conclude(record, None)
+
+
+def _print_tables(record: "RunRecord") -> None:
+    """The answers of the only method."""
+    from hierjax.experiment import terminal
+
+    out, counts = terminal.console(), record.counts
+    print(f"{len(counts)} units, {counts.total_successes:,} successes", end="")
+    print(f" of {counts.total_trials:,} trials")
+    for name, found in record.fits.items():
+        print(f"{name}: {str(found.status).replace('_', ' ')}\n")
+        terminal.hyperparameters(record.hyper, record.level, out)
+        terminal.units(record.units, record.level, out, "Units")
+        if len(record.new_units):
+            terminal.units(record.predictions, record.level, out, "New units")
+
+
+def _conclude(record: "RunRecord", out: Path | None) -> None:
+    """Warnings, where the results are, and an exit code that tells of total failure."""
+    from hierjax.experiment import terminal
+
+    terminal.warn(record.warnings, terminal.console(stderr=True))
+    if not record.fits:
+        raise typer.Exit(1)
+    if out is not None:
+        print(f"report: {out / 'report.html'}")

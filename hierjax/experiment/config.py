@@ -1,0 +1,219 @@
+"""From a file of YAML and the command line to a checked configuration, and from that to objects."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hierjax import datasets
+from hierjax.counts import Counts
+from hierjax.errors import ConfigError
+from hierjax.experiment import yaml_text
+from hierjax.experiment.record import NewUnits
+from hierjax.reading import read_counts
+
+# The schema asks the methods for their settings, and so imports JAX: a file that is no YAML at
+# all is refused without.
+if TYPE_CHECKING:
+    from hierjax.experiment.complaints import Path as KeyPath
+    from hierjax.experiment.schema import Config
+
+__all__ = ["load", "load_counts", "new_units", "resolved", "validated"]
+
+_PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
+
+
+def load(path: Path, settings: Iterable[str] = ()) -> "Config":
+    """Reads and checks a configuration.
+
+    Args:
+        path: The YAML file. Its name is the run's where the file gives none, and the data's path
+            is relative to its directory.
+        settings: Changes to what the file says, as ``methods[3].draws=500``; a later one wins.
+
+    Returns:
+        The configuration, the data's path made absolute.
+
+    Raises:
+        ConfigError: If the file cannot be read, is not YAML or breaks the schema. The message
+            names the file, the line and the key.
+    """
+    given, lines = yaml_text.read(path)
+    if not isinstance(given, dict):
+        raise ConfigError(f"{path}: expected keys with values, found {type(given).__name__}")
+    given.setdefault("name", path.stem)
+    return validated(given, str(path), settings, lines, path.parent)
+
+
+def validated(
+    given: dict[str, Any],
+    source: str,
+    settings: Iterable[str] = (),
+    lines: yaml_text.Lines | None = None,
+    directory: Path | None = None,
+) -> "Config":
+    """Checks a configuration.
+
+    Args:
+        given: The configuration as plain data.
+        source: What errors call it.
+        settings: Changes to it, as ``seed=2``.
+        lines: The line of every key, for errors.
+        directory: Where the data's path starts; the current directory by default.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: If it breaks the schema.
+
+    Examples:
+        >>> given = {"data": {"dataset": "rat_tumors"}}
+        >>> validated(given, "example", ["methods[0].method=moments", "level=0.5"]).level
+        0.5
+        >>> validated(given, "example", ["level=2"])
+        Traceback (most recent call last):
+            ...
+        hierjax.errors.ConfigError: --set level=2: expected a number above 0 and below 1, found 2
+    """
+    from pydantic import ValidationError
+
+    from hierjax.experiment import complaints
+    from hierjax.experiment.schema import Config
+
+    origins: dict[KeyPath, str] = {}
+    for setting in settings:
+        given, path = _changed(given, setting)
+        origins[path] = setting
+    try:
+        config = Config.model_validate(given)
+    except ValidationError as error:
+        found = complaints.complaints(error, Config, given)
+        texts = [_placed(path, text, source, lines or {}, origins) for path, text in found[:2]]
+        more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
+        raise ConfigError("\n".join(texts) + more) from None
+    if config.data.path is None:
+        return config
+    absolute = os.path.abspath((directory or Path()) / Path(config.data.path).expanduser())
+    return config.model_copy(update={"data": config.data.model_copy(update={"path": absolute})})
+
+
+def resolved(config: "Config") -> dict[str, Any]:
+    """The whole configuration as plain data, every default written out.
+
+    Args:
+        config: A checked configuration.
+
+    Returns:
+        Mappings, lists, text and numbers; checked again they give the same configuration.
+
+    Examples:
+        >>> given = {"data": {"dataset": "rat_tumors"}, "methods": [{"method": "moments"}]}
+        >>> resolved(validated(given, "example"))["methods"]
+        [{'method': 'moments', 'name': 'moments', 'estimator': 'noise_corrected'}]
+    """
+    plain = config.model_dump(mode="json")
+    plain["data"] = config.data.model_dump(exclude_none=True)
+    for entry, method in zip(plain["methods"], config.methods, strict=True):
+        entry["name"] = method.display_name
+    plain["methods"] = [
+        {"method": entry.pop("method"), "name": entry.pop("name")} | entry
+        for entry in plain["methods"]
+    ]
+    labels = new_units(config).labels
+    for unit, label in zip(plain["new_units"], labels, strict=True):
+        unit["label"] = label
+    return plain
+
+
+def new_units(config: "Config") -> NewUnits:
+    """The units asked about, in columns; those without a label are called by their counts."""
+    units = config.new_units
+    return NewUnits(
+        tuple(unit.label or f"{unit.successes}/{unit.trials}" for unit in units),
+        tuple(unit.successes for unit in units),
+        tuple(unit.trials for unit in units),
+    )
+
+
+def load_counts(config: "Config") -> Counts:
+    """The data that a configuration names.
+
+    Raises:
+        ConfigError: If there is no such data set.
+        DataError: If the file cannot be read or its counts break a rule.
+    """
+    data = config.data
+    if data.path is None or data.successes is None or data.trials is None:
+        return datasets.load(data.dataset or "")
+    return read_counts(
+        data.path, data.successes, data.trials, data.label, data.group, data.weight
+    )
+
+
+def _placed(
+    path: "KeyPath",
+    text: str,
+    source: str,
+    lines: yaml_text.Lines,
+    origins: "Mapping[KeyPath, str]",
+) -> str:
+    """An error with where its key was written: in the file, or on the command line."""
+    from hierjax.experiment import complaints
+
+    key = complaints.key_text(path)
+    for origin, setting in reversed(origins.items()):
+        if path[: len(origin)] == origin:
+            within = key if path != origin else ""
+            return ": ".join(filter(None, (f"--set {setting}", within, text)))
+    line = next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), None)
+    place = source if line is None else f"{source}, line {line}"
+    return ": ".join(filter(None, (place, key, text)))
+
+
+def _changed(given: dict[str, Any], setting: str) -> "tuple[dict[str, Any], KeyPath]":
+    """A configuration with one value changed, and the path of that value."""
+    key, equals, value = setting.partition("=")
+    parts = _PART.findall(key)
+    if not equals or not parts or _PART.sub("", key):
+        raise ConfigError(f"--set {setting}: expected key=value, as methods[3].draws=500")
+    path: KeyPath = ()
+    root: Any = {"": given}
+    at: Any = ""
+    here = root
+    for name, index in parts:
+        here[at] = _filled(here[at], path)
+        here, at = here[at], _step(here[at], name or index, setting, path)
+        path = (*path, at)
+    here[at], _ = yaml_text.parse(value, f"--set {setting}")
+    return root[""], path
+
+
+def _filled(value: Any, path: "KeyPath") -> Any:
+    """A copy of a value to be changed inside; a part not given starts from its defaults."""
+    if isinstance(value, dict | list):
+        return value.copy()
+    if value is None and path in (("methods",), ("model",), ("model", "hyperprior")):
+        from hierjax.experiment.schema import Config
+
+        plain: Any = resolved(Config.model_validate({"data": {"dataset": "-"}}))
+        for part in path:
+            plain = plain[part]
+        return plain
+    return {} if value is None else value
+
+
+def _step(value: Any, part: str, setting: str, path: "KeyPath") -> str | int:
+    """One part of a path as the key or index that it is in a value, which must have room for it."""
+    from hierjax.experiment import complaints
+
+    place = f"--set {setting}: {complaints.key_text(path)}"
+    if isinstance(value, list):
+        if not part.isdecimal() or int(part) >= len(value):
+            raise ConfigError(f"{place}: expected an index from 0 to {len(value) - 1}, found {part}")
+        return int(part)
+    if not isinstance(value, dict):
+        raise ConfigError(f"{place}: expected keys with values, found {value!r}")
+    value.setdefault(part, None)
+    return part

@@ -1,0 +1,140 @@
+"""Models from their configuration; distributions are NumPyro's, by the names of their classes."""
+
+import inspect
+import math
+from typing import Any
+
+from hierjax.errors import ConfigError, ModelError, did_you_mean
+from hierjax.experiment.schema import DistributionConfig, ModelConfig
+from hierjax.hyperpriors import Hyperprior, MeanConcentration, PowerLaw, Shapes
+from hierjax.model import Model
+
+__all__ = ["build_model"]
+
+_PROPER = {"mean_concentration": MeanConcentration, "shapes": Shapes}
+_KEY = "model.hyperprior"
+# NumPyro makes these from their parameters by functions.
+_FUNCTIONS = ("TruncatedCauchy", "TruncatedNormal")
+_WITHOUT_DENSITY = {"HurdleGamma", "HurdleLogNormal"}
+
+
+def build_model(config: ModelConfig) -> Model:
+    """The model that a configuration describes.
+
+    Distributions hold their parameters as arrays: call this in the precision of the fit.
+
+    Args:
+        config: A checked configuration's `model`.
+
+    Returns:
+        The model.
+
+    Raises:
+        ConfigError: If a distribution is unknown or its parameters do not suit it, or it has the
+            wrong support. The message names the key and the nearest valid name.
+
+    Examples:
+        >>> build_model(ModelConfig()).hyperprior
+        PowerLaw(exponent=2.5)
+    """
+    return Model(hyperprior=_hyperprior(config.hyperprior))
+
+
+def _hyperprior(config: Any) -> Hyperprior:
+    if config.kind == "power_law":
+        return PowerLaw(config.exponent)
+    names = [name for name in type(config).model_fields if name != "kind"]
+    parts = {name: _distribution(getattr(config, name), f"{_KEY}.{name}") for name in names}
+    try:
+        return _PROPER[config.kind](**parts)
+    except ModelError as error:
+        raise ConfigError(f"{_KEY}: {error}") from None
+
+
+def _distribution(config: DistributionConfig, key: str) -> Any:
+    """The distribution of one hyperparameter."""
+    known = _scalar_distributions()
+    name, given = config.distribution, dict(config.model_extra or {})
+    if name not in known:
+        near = did_you_mean(name, known) or f"; known are {', '.join(sorted(known))}"
+        raise ConfigError(
+            f"{key}.distribution: expected a continuous distribution of NumPyro, "
+            f"found {name!r}{near}"
+        )
+    parameters = _parameters(known[name])
+    for parameter in given:
+        if parameter not in parameters:
+            near = did_you_mean(parameter, parameters) or f"; it has {', '.join(parameters)}"
+            raise ConfigError(f"{key}.{parameter}: expected a parameter of {name}{near}")
+    for parameter, default in parameters.items():
+        if default is inspect.Parameter.empty and parameter not in given:
+            raise ConfigError(f"{key}.{parameter}: expected a number, as {name} needs, found nothing")
+    _require_valid(known[name], given, key)
+    distribution = known[name](**given)
+    _require_density(distribution, name, key)
+    return distribution
+
+
+def _scalar_distributions() -> dict[str, Any]:
+    """Distributions with a density of one number, whose parameters are numbers."""
+    import numpyro.distributions as dist
+
+    found = {name: getattr(dist, name) for name in _FUNCTIONS}
+    for name in set(dist.__all__) - _WITHOUT_DENSITY:
+        cls = getattr(dist, name)
+        if isinstance(cls, type) and issubclass(cls, dist.Distribution) and cls.arg_constraints:
+            scalar = set(_parameters(cls)) == set(cls.arg_constraints)
+            if scalar and not _many_or_discrete(cls.support):
+                found[name] = cls
+    return found
+
+
+def _many_or_discrete(support: Any) -> bool:
+    """Whether a support is known, before there are parameters, to be of another kind."""
+    try:
+        return bool(support.event_dim > 0 or support.is_discrete)
+    except NotImplementedError:
+        return False
+
+
+def _parameters(cls: Any) -> dict[str, Any]:
+    """Names of a distribution's parameters, with their defaults."""
+    signature = inspect.signature(cls.__init__ if isinstance(cls, type) else cls)
+    return {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if name not in ("self", "validate_args")
+    }
+
+
+def _require_valid(cls: Any, given: dict[str, float], key: str) -> None:
+    """Parameters within the limits that the distribution states for each alone."""
+    for parameter, value in given.items():
+        constraint = getattr(cls, "arg_constraints", {}).get(parameter)
+        try:
+            if constraint is None or bool(constraint(value)):
+                continue
+        except ValueError:  # a limit that depends on other parameters
+            continue
+        limits = [
+            f"{words} {bound:g}"
+            for words, name in (("above", "lower_bound"), ("below", "upper_bound"))
+            if (bound := getattr(constraint, name, None)) is not None
+        ]
+        raise ConfigError(
+            f"{key}.{parameter}: expected a number {' and '.join(limits)}, found {value:g}"
+        )
+
+
+def _require_density(distribution: Any, name: str, key: str) -> None:
+    """Parameters may be wrong together, as a lower bound above the upper one."""
+    support = distribution.support
+    low, high = (getattr(support, bound, None) for bound in ("lower_bound", "upper_bound"))
+    inside = support.feasible_like(1.0)
+    if low is not None and high is not None and low >= high:
+        found = f"the bounds {float(low):g} and {float(high):g}"
+    elif not bool(support(inside)) or not math.isfinite(float(distribution.log_prob(inside))):
+        found = "none"
+    else:
+        return
+    raise ConfigError(f"{key}: expected parameters that give {name} a density, found {found}")

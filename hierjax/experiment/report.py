@@ -1,0 +1,241 @@
+"""The report of a run: one page that holds what was asked, the answers, and how far to trust them.
+
+The page needs nothing beside itself: figures are inside it, and there is no script. What it says
+is put together here and in `report_tables`; how it looks is in ``report.html.j2``.
+"""
+
+import base64
+import os
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from hierjax.experiment import report_tables as tables
+from hierjax.experiment import yaml_text
+from hierjax.experiment.record import RunRecord
+from hierjax.experiment.rounding import decimals_for, interval, number, seconds, whole
+from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
+from hierjax.plots.diagram import distribution_text
+from hierjax.plots.figures import estimates, pictures
+from hierjax.plots.pooling import width_ratio
+from hierjax.plots.style import is_complete_pooling, method_styles, point_estimate, reference
+
+__all__ = ["render", "write_report"]
+
+
+def write_report(
+    directory: Path, run: RunRecord, figures: Mapping[str, Path] | None = None
+) -> Path:
+    """Writes ``report.html``.
+
+    Args:
+        directory: The run's directory.
+        run: What the run found.
+        figures: Files of the figures by name, as `write_figures` returns them; by default those
+            in the directory's ``figures``.
+
+    Returns:
+        The file, which is whole or not there.
+    """
+    if figures is None:
+        figures = {path.stem: path for path in sorted((directory / "figures").glob("*.png"))}
+    page = render(run, {name: path.read_bytes() for name, path in figures.items()})
+    path = directory / "report.html"
+    partial = path.with_name(".report.html.partial")
+    partial.write_text(page, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+    return path
+
+
+def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
+    """The report as text.
+
+    Args:
+        run: What the run found.
+        images: PNG files by the figures' names; figures without one are left out.
+
+    Returns:
+        A whole HTML page.
+    """
+    template = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    shown: dict[str, list[dict[str, Any]]] = {
+        section: [] for section in ("model", "units", "hyperparameters", "checks")
+    }
+    for picture in pictures(run):
+        if picture.name in images:
+            data = base64.b64encode(images[picture.name]).decode("ascii")
+            shown[picture.section].append({"picture": picture, "data": data})
+    labels = tables.method_labels(run)
+    page = environment.from_string(template).render(
+        run=run,
+        level=f"{100 * run.level:g}%",
+        low=f"{50 * (1 - run.level):.4g}%",
+        high=f"{50 * (1 + run.level):.4g}%",
+        leading=labels.get(leading_fit(run) or ""),
+        figures=shown,
+        warnings=_warnings(run, labels),
+        findings=_findings(run),
+        facts=_data_facts(run),
+        hyperprior=_hyperprior(run),
+        methods=tables.methods(run, labels),
+        chains=tables.chains(run, labels),
+        predictions=tables.predictions(run, labels),
+        hyper=tables.hyper(run, labels),
+        agreement=tables.agreement(run, labels),
+        loo=tables.loo(run),
+        units=tables.units(run),
+        missing=_missing_means(run),
+        provenance=tables.provenance(run),
+        seconds={labels.get(name, name): seconds(value) for name, value in run.seconds.items()},
+        config=yaml_text.dump(dict(run.config)),
+    )
+    return page if page.endswith("\n") else page + "\n"
+
+
+def _warnings(run: RunRecord, labels: Mapping[str, str]) -> list[str]:
+    """The run's warnings, and failures that none of them mentions."""
+    given = list(run.warnings)
+    for name, text in run.failures.items():
+        if not any(text in warning for warning in given):
+            given.append(f"{labels[name]} found nothing: {text}")
+    return given
+
+
+def leading_fit(run: RunRecord) -> str | None:
+    """Name of the method whose answers are quoted: full Bayes, or else a point estimate."""
+    return (reference(run.fits) or point_estimate(run.fits)) if run.fits else None
+
+
+def _findings(run: RunRecord) -> list[tuple[str, str]]:
+    """The answers in a few sentences, each with what it is about."""
+    name = leading_fit(run)
+    if name is None:
+        return []
+    fit = run.fits[name]
+    rows = {row["parameter"]: row for row in tables.rows_of(run.hyper, name)}
+    mean = rows["mean"]
+    decimals = decimals_for(tables.spread(mean), 2)
+    found = [
+        (
+            "Population",
+            f"The units' rates have mean {number(mean['median'], decimals)}"
+            f"{_bracketed(run, mean, decimals)}.",
+        ),
+        ("Pooling", _pooling_sentence(run, rows["concentration"], is_complete_pooling(fit))),
+    ]
+    units = tables.rows_of(run.units, name)
+    raw = [unit["raw_rate"] for unit in units if unit["trials"]]
+    means = [unit["mean"] for unit in units]
+    found.append(
+        (
+            "Units",
+            f"Raw rates run from {interval(min(raw), max(raw), decimals)}; estimates from "
+            f"{interval(min(means), max(means), decimals)}.",
+        )
+    )
+    for row in tables.rows_of(run.predictions, name):
+        places = decimals_for(row["sd"], 2)
+        raw_text = f" (raw rate {number(row['raw_rate'], places)})" if row["trials"] else ""
+        found.append(
+            (
+                str(row["label"]),
+                f"{whole(row['successes'])} of {whole(row['trials'])}{raw_text}: estimated rate "
+                f"{number(row['mean'], places)}{_bracketed(run, row, places)}.",
+            )
+        )
+    return found + _empirical_bayes_sentence(run)
+
+
+def _bracketed(run: RunRecord, row: Mapping[str, Any], decimals: int) -> str:
+    """The interval of a row, where it has one."""
+    if not (np.isfinite(row["low"]) and np.isfinite(row["high"])):
+        return ""
+    return f" ({100 * run.level:g}% interval {interval(row['low'], row['high'], decimals)})"
+
+
+def _pooling_sentence(run: RunRecord, row: Mapping[str, Any], complete: bool) -> str:
+    if complete or not np.isfinite(row["median"]):
+        return "The counts differ no more than chance would make them: all units get one rate."
+    decimals = decimals_for(row["median"], 2)
+    return (
+        "In each unit's estimate, what the other units say weighs as much as "
+        f"{number(row['median'], decimals)} trials of its own{_bracketed(run, row, decimals)}."
+    )
+
+
+def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
+    full, empirical = reference(run.fits), point_estimate(run.fits)
+    if full is None or empirical is None:
+        return []
+    tables_by_name = estimates(run)
+    ratio = width_ratio(tables_by_name[empirical], tables_by_name[full])
+    label = method_styles(run.fits)[empirical].label
+    return [
+        (
+            "Empirical Bayes",
+            f"{label}'s intervals for units are {100 * float(np.mean(ratio)):.1f}% as wide as "
+            f"those that allow for not knowing α and β; the shortest are "
+            f"{100 * float(np.min(ratio)):.1f}% as wide.",
+        )
+    ]
+
+
+def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
+    counts = run.counts
+    trials, raw = counts.trials, counts.raw_rates[counts.trials > 0]
+    total = counts.total_trials
+    facts = [
+        ("Units", whole(len(counts))),
+        ("Successes among trials", f"{counts.total_successes:,} of {total:,}"),
+        ("Rate of all together", f"{counts.total_successes / total:.4g}"),
+        (
+            "Trials of a unit",
+            f"{int(trials.min()):,} to {int(trials.max()):,}, median {np.median(trials):,.6g}",
+        ),
+        ("Raw rates", f"{raw.min():.3g} to {raw.max():.3g}, median {np.median(raw):.3g}"),
+    ]
+    if empty := int(np.sum(trials == 0)):
+        facts.append(("Units without trials", f"{empty:,}, which get the population's rate"))
+    if counts.weights is not None:
+        facts.append(("Weights", f"{counts.weights.min():g} to {counts.weights.max():g}"))
+    return facts
+
+
+def _hyperprior(run: RunRecord) -> dict[str, str]:
+    """What the template writes as a formula: the kind, and the parts of its text."""
+    if not run.fits:
+        return {"kind": "none"}
+    hyperprior = next(iter(run.fits.values())).model.hyperprior
+    match hyperprior:
+        case PowerLaw(exponent):
+            return {"kind": "power_law", "exponent": f"{float(exponent):g}"}
+        case MeanConcentration(mean, concentration):
+            parts = {"first": distribution_text(mean), "second": distribution_text(concentration)}
+        case Shapes(alpha, beta):
+            parts = {"first": distribution_text(alpha), "second": distribution_text(beta)}
+        case _:
+            return {"kind": "other", "text": str(hyperprior)}
+    return {"kind": hyperprior.kind, **parts}
+
+
+def _missing_means(run: RunRecord) -> str | None:
+    """Why means or standard deviations of the concentration are not given."""
+    if not run.fits or reference(run.fits) is None:
+        return None
+    moments = next(iter(run.fits.values())).model.hyperprior.concentration_moments
+    if moments >= 2:
+        return None
+    absent = "neither mean nor standard deviation" if moments == 0 else "no standard deviation"
+    return (
+        f"Under this hyperprior the posterior of α + β has a tail so heavy that α + β, α and β "
+        f"have {absent}: the integral diverges, and an average of draws would settle nowhere. "
+        "Those cells are left empty. Medians and quantiles exist, as do all moments of the "
+        "logarithms and of the mean rate."
+    )

@@ -1,0 +1,283 @@
+"""The report's tables: rows of text, rounded to what their uncertainty bears."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hierjax.experiment.record import RunRecord
+from hierjax.experiment.rounding import (
+    MISSING,
+    aligned,
+    common_decimals,
+    decimals_for,
+    number,
+    whole,
+)
+from hierjax.inference import METHODS
+from hierjax.plots.style import method_styles, point_estimate, reference
+from hierjax.table import Table
+
+__all__ = [
+    "Group",
+    "agreement",
+    "chains",
+    "hyper",
+    "loo",
+    "method_labels",
+    "methods",
+    "predictions",
+    "provenance",
+    "rows_of",
+    "spread",
+    "units",
+]
+
+_MOST_UNITS = 120
+_ESTIMATES = ("mean", "sd", "low", "median", "high")
+_PARAMETERS = {
+    "mean": "Mean rate, α / (α + β)",
+    "concentration": "Concentration, α + β",
+    "alpha": "α",
+    "beta": "β",
+    "logit_mean": "Log-odds of the mean rate, log(α / β)",
+    "log_concentration": "Log concentration, log(α + β)",
+}
+_MODELS = {
+    "no_pooling": "No pooling",
+    "complete_pooling": "Complete pooling",
+    "partial_pooling": "Partial pooling",
+}
+
+
+class Group(NamedTuple):
+    """Rows of a table under one heading."""
+
+    heading: str
+    rows: list[list[str]]
+
+
+def rows_of(table: Table, method: str) -> list[dict[str, Any]]:
+    """The rows of one method."""
+    return [row for row in table.rows() if row["method"] == method]
+
+
+def method_labels(run: RunRecord) -> dict[str, str]:
+    """What the report calls each method, those that found nothing included."""
+    labels = {name: name for name in run.failures}
+    if run.fits:
+        labels |= {name: style.label for name, style in method_styles(run.fits).items()}
+    return labels
+
+
+def _grouped(rows: Iterable[dict[str, Any]], key: str) -> Iterator[tuple[Any, list[dict]]]:
+    groups: dict[Any, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    yield from groups.items()
+
+
+def spread(row: Mapping[str, Any]) -> float:
+    """A standard deviation, or what a width would make of it where there is none."""
+    return row["sd"] if np.isfinite(row["sd"]) else (row["high"] - row["low"]) / 3.3
+
+
+def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
+    """Hyperparameters by method, one group a parameter."""
+    rows = list(run.hyper.rows())
+    by_parameter = dict(_grouped(rows, "parameter"))
+    decimals = {
+        name: common_decimals(map(spread, group)) for name, group in by_parameter.items()
+    }
+    most = max(decimals.values(), default=0)
+    order = [name for name in _PARAMETERS if name in by_parameter]
+    order += [name for name in by_parameter if name not in _PARAMETERS]
+    return [
+        Group(
+            _PARAMETERS.get(name, name),
+            [
+                [
+                    labels[row["method"]],
+                    *(aligned(row[column], decimals[name], most) for column in _ESTIMATES),
+                    whole(row["ess_bulk"]),
+                    whole(row["ess_tail"]),
+                    number(row["r_hat"], 3),
+                ]
+                for row in by_parameter[name]
+            ],
+        )
+        for name in order
+    ]
+
+
+def predictions(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
+    """New units by method, one group a unit."""
+    rows = list(run.predictions.rows())
+    decimals = common_decimals(map(spread, rows))
+    groups: dict[tuple, list[list[str]]] = {}
+    for row in rows:
+        unit = (row["label"], row["successes"], row["trials"])
+        cells = [labels[row["method"]]] + [number(row[key], decimals) for key in _ESTIMATES]
+        groups.setdefault(unit, []).append([*cells, number(row["shrinkage"], 3)])
+    return [
+        Group(f"{label}: {whole(y)} of {whole(n)}{_raw(y, n, decimals)}", cells)
+        for (label, y, n), cells in groups.items()
+    ]
+
+
+def _raw(successes: int, trials: int, decimals: int) -> str:
+    return f", raw rate {number(successes / trials, decimals)}" if trials else ""
+
+
+def units(run: RunRecord) -> dict[str, Any] | None:
+    """Units by the leading method, in order of their estimates where they are too many."""
+    leading = (reference(run.fits) or point_estimate(run.fits)) if run.fits else None
+    if leading is None:
+        return None
+    rows = rows_of(run.units, leading)
+    decimals = common_decimals(map(spread, rows))
+    left_out, after = 0, None
+    if len(rows) > _MOST_UNITS:
+        ranked = sorted(rows, key=lambda row: -row["mean"])
+        half = _MOST_UNITS // 2
+        left_out, after = len(rows) - 2 * half, half
+        rows = ranked[:half] + ranked[-half:]
+    return {
+        "label": method_styles(run.fits)[leading].label,
+        "left_out": left_out,
+        "after": after,
+        "rows": [
+            [str(row["label"]), whole(row["successes"]), whole(row["trials"])]
+            + [number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)]
+            + [number(row["shrinkage"], 3)]
+            for row in rows
+        ],
+    }
+
+
+def agreement(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
+    """Differences from quadrature, one group a quantity."""
+    if run.agreement is None:
+        return []
+    groups = []
+    for quantity, rows in _grouped(run.agreement.rows(), "quantity"):
+        decimals = min(decimals_for(min(_positive(rows, "mcse"), default=1e-4), 2), 8)
+        groups.append(
+            Group(
+                _PARAMETERS.get(quantity, str(quantity)),
+                [
+                    [
+                        labels.get(row["method"], row["method"]),
+                        number(row["value"], decimals),
+                        number(row["reference"], decimals),
+                        number(row["mcse"], decimals),
+                        number(row["z"], 2),
+                    ]
+                    for row in rows
+                ],
+            )
+        )
+    return groups
+
+
+def _positive(rows: list[dict], key: str) -> list[float]:
+    return [row[key] for row in rows if np.isfinite(row[key]) and row[key] > 0]
+
+
+def loo(run: RunRecord) -> list[list[str]]:
+    """Models by how well they predict a unit left out."""
+    if run.loo is None:
+        return []
+    rows = list(run.loo.rows())
+    best = max(row["elpd"] for row in rows)
+    return [
+        [
+            _MODELS.get(row["model"], str(row["model"])),
+            number(row["elpd"], 2),
+            number(row["se"], 2),
+            number(row["elpd"] - best, 2),
+        ]
+        for row in rows
+    ]
+
+
+def methods(run: RunRecord, labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """Every method: what it does, with what settings and how it ended."""
+    rows = []
+    for name, fit in run.fits.items():
+        rows.append(
+            {
+                "label": labels[name],
+                "does": _first_line(type(fit.method)),
+                "settings": _settings(fit.method),
+                "status": str(fit.status).replace("_", " "),
+                "message": fit.message,
+            }
+        )
+    for name, text in run.failures.items():
+        blank = {"does": _first_line(METHODS.get(name)), "settings": "", "status": "failed"}
+        rows.append({"label": labels[name], **blank, "message": text})
+    return rows
+
+
+def _first_line(settings: type | None) -> str:
+    return (getattr(settings, "__doc__", None) or "").strip().partition("\n")[0]
+
+
+def _settings(method: Any) -> str:
+    if not is_dataclass(method):
+        return ""
+    given = {field.name: getattr(method, field.name) for field in fields(method)}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {str(value).replace('_', ' ').lower() if isinstance(value, str | bool) else value}"
+        for name, value in given.items()
+        if value is not None
+    )
+
+
+def chains(run: RunRecord, labels: Mapping[str, str]) -> list[list[str]]:
+    """Diagnostics of the samplers, the worse of both working coordinates."""
+    rows = []
+    for name, fit in run.fits.items():
+        if fit.draws is None:
+            continue
+        mine = [r for r in rows_of(run.hyper, name) if r["parameter"] in _PARAMETERS]
+        acceptance = np.ravel(fit.info.get("acceptance", np.nan)).astype(float)
+        divergences = fit.info.get("divergences")
+        rows.append(
+            [
+                labels[name],
+                f"{fit.draws.shape[0]:,} × {fit.draws.shape[1]:,}",
+                number(max(r["r_hat"] for r in mine), 3),
+                whole(min(r["ess_bulk"] for r in mine)),
+                whole(min(r["ess_tail"] for r in mine)),
+                MISSING if np.isnan(acceptance).all() else _range(acceptance),
+                MISSING if divergences is None else whole(float(divergences)),
+            ]
+        )
+    return rows
+
+
+def _range(values: np.ndarray) -> str:
+    low, high = f"{values.min():.2f}", f"{values.max():.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def provenance(run: RunRecord) -> list[tuple[str, str]]:
+    """What the run ran on and with, without what other parts of the report say."""
+    elsewhere = ("name", "state", "methods", "warnings", "seconds")
+    rows = [
+        (key.replace("_", " "), _in_words(value))
+        for key, value in run.manifest.items()
+        if key not in elsewhere
+    ]
+    return [(key, text) for key, text in rows if text]
+
+
+def _in_words(value: Any) -> str:
+    """A value of the manifest, its keys before its values."""
+    if not isinstance(value, Mapping):
+        return "" if value is None else str(value)
+    parts = ((key.replace("_", " "), _in_words(part)) for key, part in value.items())
+    return ", ".join(f"{key} {text}" for key, text in parts if text)

@@ -1,0 +1,173 @@
+"""From a checked configuration to answers: every method on the same data, under one model."""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+from jaxtyping import Array, Key
+
+from hierjax.counts import Counts
+from hierjax.errors import InferenceError, ModelError
+from hierjax.experiment.config import load_counts
+from hierjax.experiment.distributions import build_model
+from hierjax.experiment.loading import with_warnings
+from hierjax.experiment.runtime import prepare_jax
+from hierjax.experiment.schema import Config
+from hierjax.fit import Fit, fit
+from hierjax.hyperpriors import check_proper
+from hierjax.model import Model
+from hierjax.tally import Tally
+
+__all__ = [
+    "Fitted",
+    "Prepared",
+    "Stages",
+    "Watch",
+    "fit_all",
+    "method_key",
+    "prepare",
+    "statuses",
+]
+
+# Given a method's name, what reports its progress for as long as it runs.
+Watch = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+
+
+class Stages(dict[str, float]):
+    """Wall seconds by the name of a stage."""
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Adds what the block takes to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] = self.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with all that could be wrong with its input checked.
+
+    Attributes:
+        config: The configuration.
+        counts: The data.
+        model: The model, its distributions in the run's precision.
+        warnings: What is odd about the data.
+    """
+
+    config: Config
+    counts: Counts
+    model: Model
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the methods found, by their display names.
+
+    Attributes:
+        fits: Of each method that found something, in the configuration's order.
+        failures: Why each other method did not.
+        seconds: Wall seconds of each method.
+    """
+
+    fits: dict[str, Fit] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    seconds: Stages = field(default_factory=Stages)
+
+
+def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None) -> Prepared:
+    """Loads the data, sets JAX up and builds the model; writes nothing.
+
+    Args:
+        config: A checked configuration.
+        loaded: Its data and their warnings, if they have been read already.
+
+    Returns:
+        What `fit_all` needs.
+
+    Raises:
+        ConfigError: If the device is not there or a distribution is wrong.
+        DataError: If the data break a rule.
+        ModelError: If the posterior would be improper.
+    """
+    counts, odd = loaded or with_warnings(lambda: load_counts(config))
+    prepare_jax(config.device)
+    with jax.enable_x64(config.precision == "float64"):
+        model = build_model(config.model)
+    check_proper(model.hyperprior, Tally.of(counts).interior)
+    return Prepared(config, counts, model, odd)
+
+
+def method_key(seed: int, name: str) -> Key[Array, ""]:
+    """The random key of a method: its draws depend on no other method of the run.
+
+    Args:
+        seed: The run's seed.
+        name: The method's display name.
+
+    Returns:
+        The seed's key, with a checksum of the name folded in.
+
+    Examples:
+        >>> jax.random.key_data(method_key(1, "gibbs")).tolist()
+        [0, 0]
+    """
+    return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+
+
+def fit_all(
+    prepared: Prepared, watch: Watch, checkpoint: Callable[[str], Path] | None = None
+) -> Fitted:
+    """Runs every method of a configuration; one that fails does not stop the others.
+
+    Args:
+        prepared: Data and model.
+        watch: Is told of each method's progress.
+        checkpoint: Where a sampler keeps its draws so far, and goes on from, given its name.
+
+    Returns:
+        What the methods found.
+    """
+    config = prepared.config
+    found = Fitted()
+    for entry in config.methods:
+        name = entry.display_name
+        with found.seconds.time(name), watch(name) as progress:
+            try:
+                result = fit(
+                    prepared.counts,
+                    prepared.model,
+                    entry.settings(),
+                    key=method_key(config.seed, name),
+                    precision=config.precision,
+                    progress=progress,
+                    checkpoint=checkpoint and checkpoint(name),
+                )
+            except (InferenceError, ModelError) as error:
+                found.failures[name] = str(error)
+                continue
+        if result.status == "failed":
+            found.failures[name] = result.message
+        else:
+            found.fits[name] = result
+    return found
+
+
+def statuses(found: Fitted) -> Mapping[str, tuple[str, str]]:
+    """Status and message of every method.
+
+    Args:
+        found: What the methods found.
+
+    Returns:
+        Pairs of the status and a message, which may be empty.
+    """
+    good = {name: (str(fit.status), fit.message) for name, fit in found.fits.items()}
+    return good | {name: ("failed", text) for name, text in found.failures.items()}

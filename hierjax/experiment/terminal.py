@@ -1,0 +1,184 @@
+"""What a person at a terminal sees: progress while sampling, then aligned tables."""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from hierjax.experiment.record import RunRecord
+    from hierjax.table import Table
+
+__all__ = ["console", "hyperparameters", "number", "overview", "units", "warn", "watch"]
+
+_WIDEST = 1000
+_MOST_UNITS, _SHOWN_UNITS = 40, 10
+
+
+def console(stderr: bool = False) -> Console:
+    """Where to print: as wide as the terminal, and of any width and without colours in a pipe."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _WIDEST
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number in a table, to some significant digits; a dash where there is none.
+
+    Examples:
+        >>> number(0.21), number(14.0798), number(1234.5), number(float("nan"))
+        ('0.210', '14.1', '1234', '-')
+    """
+    if math.isnan(value):
+        return "-"
+    if abs(value) >= 10**digits and abs(value) < 10**7:
+        return f"{value:.0f}"
+    return f"{value:#.{digits}g}".removesuffix(".")
+
+
+@contextmanager
+def watch(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows a bar while a method runs, if somebody can see it.
+
+    Args:
+        name: The method's display name.
+
+    Yields:
+        What takes the number of steps done and their total.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task(name, total=None, state="compiling")
+
+        def update(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total, state=f"{done:,} of {total:,}")
+
+        yield update
+
+
+def warn(texts: Sequence[str], out: Console) -> None:
+    """Prints warnings, one a line."""
+    for text in texts:
+        out.print(Text("warning: ", "yellow") + Text(_printable(text)))
+
+
+def overview(record: "RunRecord", out: Console) -> None:
+    """Prints one line a method: estimates, the first new unit, agreement, seconds, status."""
+    grid = _grid(["method"])
+    names = ["alpha", "beta"]
+    if len(record.new_units):
+        names.append(_printable(record.new_units.labels[0]))
+    for column in [*names, "max |z|", "seconds"]:
+        grid.add_column(column, justify="right")
+    grid.add_column("status")
+    hyper = {(row["method"], row["parameter"]): row for row in record.hyper.rows()}
+    first = {}
+    for row in record.predictions.rows():
+        first.setdefault(row["method"], row)
+    for name in [entry["name"] for entry in record.config["methods"]]:
+        cells = [name]
+        if name in record.fits:
+            cells += [number(hyper[name, p]["median"]) for p in ("alpha", "beta")]
+            if len(record.new_units):
+                cells.append(_interval(first[name]))
+            cells.append(_largest_z(record.agreement, name))
+            status = str(record.fits[name].status).replace("_", " ")
+        else:
+            cells += ["-"] * (len(names) + 1)
+            status = "failed"
+        seconds = record.seconds.get(name, math.nan)
+        grid.add_row(*cells, f"{seconds:.1f}", _coloured(status))
+    out.print(grid)
+    level = f"{100 * record.level:g} % interval"
+    out.print(
+        f"alpha and beta: medians (moments and type2_mle: estimates); rates: mean and {level};\n"
+        "max |z|: largest difference from quadrature, in Monte Carlo standard errors",
+        style="dim",
+    )
+
+
+def hyperparameters(table: "Table", level: float, out: Console) -> None:
+    """Prints the summary of the hyperparameters of one method."""
+    names = ["mean", "sd", "median", "low", "high", "ess_bulk", "ess_tail", "r_hat"]
+    shown = [name for name in names if not all(map(math.isnan, table[name].tolist()))]
+    out.print("Hyperparameters", style="bold")
+    grid = _grid(["parameter"])
+    for name in shown:
+        grid.add_column(_heading(name, level), justify="right")
+    for row in table.rows():
+        digits = {"r_hat": 4, "ess_bulk": 1, "ess_tail": 1}
+        cells = [number(row[name], digits.get(name, 4)) for name in shown]
+        grid.add_row(row["parameter"], *cells)
+    out.print(grid)
+
+
+def units(table: "Table", level: float, out: Console, title: str) -> None:
+    """Prints units, of many only those with the lowest and the highest rates."""
+    rows = list(table.rows())
+    cut = len(rows) > _MOST_UNITS
+    if cut:
+        rows.sort(key=lambda row: row["mean"])
+        title += f" ({_SHOWN_UNITS} lowest and {_SHOWN_UNITS} highest means of {len(rows):,})"
+    out.print(title, style="bold")
+    grid = _grid(["label"])
+    whole = ["successes", "trials"]
+    real = ["raw_rate", "mean", "sd", "median", "low", "high", "shrinkage"]
+    for name in [*whole, *real]:
+        grid.add_column(_heading(name, level), justify="right")
+    for position, row in enumerate(rows):
+        if cut and position == _SHOWN_UNITS:
+            grid.add_row("...")
+        if not cut or position < _SHOWN_UNITS or position >= len(rows) - _SHOWN_UNITS:
+            cells = [f"{row[name]:,}" for name in whole] + [number(row[name]) for name in real]
+            grid.add_row(_printable(str(row["label"])), *cells)
+    out.print(grid)
+
+
+def _grid(text_columns: Sequence[str]) -> Grid:
+    """A table without lines, two spaces between columns."""
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in text_columns:
+        grid.add_column(name, overflow="ellipsis", no_wrap=True)
+    return grid
+
+
+def _heading(name: str, level: float) -> str:
+    quantiles = {"low": (1 - level) / 2, "high": (1 + level) / 2}
+    return f"{100 * quantiles[name]:g} %" if name in quantiles else name.replace("_", " ")
+
+
+def _interval(row: Mapping[str, Any]) -> str:
+    mean, low, high = (number(row[name]) for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _largest_z(agreement: "Table | None", method: str) -> str:
+    if agreement is None:
+        return "-"
+    sizes = [abs(row["z"]) for row in agreement.rows() if row["method"] == method]
+    finite = [size for size in sizes if math.isfinite(size)]
+    return f"{max(finite):.1f}" if finite else "-"
+
+
+def _coloured(status: str) -> Text:
+    return Text(status, {"converged": "green", "failed": "red"}.get(status, "yellow"))
+
+
+def _printable(text: str) -> str:
+    """Text from a data file, without what could command a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
