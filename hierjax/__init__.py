@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from hierjax import checks, datasets, plots
     from hierjax.counts import Counts
-    from hierjax.fit import Fit, fit
+    from hierjax.fitting import Fit, fit
     from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
     from hierjax.inference import NUTS, Gibbs, Moments, Quadrature, Type2MLE
     from hierjax.model import Model
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Counts": "counts",
-    "Fit": "fit",
+    "Fit": "fitting",
     "Gibbs": "inference",
     "MeanConcentration": "hyperpriors",
     "Model": "model",
@@ -37,7 +37,7 @@ _HOMES = {
     "Table": "table",
     "Tally": "tally",
     "Type2MLE": "inference",
-    "fit": "fit",
+    "fit": "fitting",
     "read_counts": "reading",
 }
 _MODULES = ("checks", "datasets", "plots")

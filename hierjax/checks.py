@@ -20,7 +20,7 @@ from hierjax.table import Table
 from hierjax.tally import Tally
 
 if TYPE_CHECKING:
-    from hierjax.fit import Fit
+    from hierjax.fitting import Fit
 
 __all__ = ["Loo", "agreement", "baselines", "effective_sample_sizes", "loo"]
 

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from hierjax import lattice as calculus
 from hierjax.inference.quadrature import Lattice
@@ -138,7 +138,7 @@ def lattice_quantiles(
         low = jnp.min(jnp.where(counts, values[name], jnp.inf))
         high = jnp.max(jnp.where(counts, values[name], -jnp.inf))
 
-        def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:
             middle = 0.5 * (ends[0] + ends[1])
             under = cumulated[name](middle) < levels
             return jnp.where(under, middle, ends[0]), jnp.where(under, ends[1], middle)

@@ -6,7 +6,7 @@ Jacobian included, and says which data make the posterior proper.
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ __all__ = ["HYPERPRIORS", "Hyperprior", "MeanConcentration", "PowerLaw", "Shapes
 Scalar = Float[Array, ""]
 
 
+@runtime_checkable
 class Hyperprior(Protocol):
     """What every hyperprior answers."""
 
@@ -36,7 +37,6 @@ class Hyperprior(Protocol):
         """Why the posterior would be improper, or None if it is proper."""
         ...
 
-    @property
     def concentration_moments(self) -> int:
         """How many posterior moments (0, 1 or 2) of the concentration are known to exist."""
         ...
@@ -98,7 +98,6 @@ class PowerLaw:
             "LogNormal(2, 1.5)) or shapes (e.g. alpha and beta HalfNormal(10))"
         )
 
-    @property
     def concentration_moments(self) -> int:
         """The posterior's tail in w falls like exp(-(a - 2) w)."""
         return int(self.exponent > 3) + int(self.exponent > 4)
@@ -192,7 +191,6 @@ class MeanConcentration:
         """A proper hyperprior has a proper posterior."""
         return None
 
-    @property
     def concentration_moments(self) -> int:
         """Those of the concentration's own density."""
         return _moments(self.concentration)
@@ -249,7 +247,6 @@ class Shapes:
         """A proper hyperprior has a proper posterior."""
         return None
 
-    @property
     def concentration_moments(self) -> int:
         """Those that both shape parameters have."""
         return _moments(self.alpha, self.beta)

@@ -22,7 +22,7 @@ from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 
 if TYPE_CHECKING:
-    from hierjax.fit import Fit
+    from hierjax.fitting import Fit
 
 __all__ = ["load", "save", "to_arviz"]
 
@@ -183,7 +183,7 @@ def load(path: Path) -> "Fit":
     Raises:
         DataError: If the file is missing, truncated, not a fit, or of a later format.
     """
-    from hierjax.fit import Fit
+    from hierjax.fitting import Fit
     from hierjax.inference import METHODS
 
     try:

@@ -11,7 +11,7 @@ from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.run_directory import RunDirectory
 from hierjax.experiment.runner import Fitted, Prepared, Stages, Watch, fit_all, statuses
-from hierjax.fit import Fit
+from hierjax.fitting import Fit
 
 __all__ = ["run"]
 

@@ -10,7 +10,7 @@ from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import new_units, resolved
 from hierjax.experiment.record import NewUnits, RunRecord
 from hierjax.experiment.runner import Fitted, Prepared, statuses
-from hierjax.fit import Fit, fit
+from hierjax.fitting import Fit, fit
 from hierjax.inference import Quadrature
 from hierjax.table import Table
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hierjax.counts import Counts
 
 if TYPE_CHECKING:
-    from hierjax.fit import Fit
+    from hierjax.fitting import Fit
     from hierjax.table import Table
 
 

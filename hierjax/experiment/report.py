@@ -229,7 +229,7 @@ def _missing_means(run: RunRecord) -> str | None:
     """Why means or standard deviations of the concentration are not given."""
     if not run.fits or reference(run.fits) is None:
         return None
-    moments = next(iter(run.fits.values())).model.hyperprior.concentration_moments
+    moments = next(iter(run.fits.values())).model.hyperprior.concentration_moments()
     if moments >= 2:
         return None
     absent = "neither mean nor standard deviation" if moments == 0 else "no standard deviation"

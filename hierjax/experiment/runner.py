@@ -17,7 +17,7 @@ from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
-from hierjax.fit import Fit, fit
+from hierjax.fitting import Fit, fit
 from hierjax.hyperpriors import check_proper
 from hierjax.model import Model
 from hierjax.tally import Tally

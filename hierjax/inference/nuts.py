@@ -65,7 +65,7 @@ def _potential(data: NutsData) -> Any:
         units = jnp.asarray(y.shape[0], eta.dtype)
         log_jacobian = sums[0] + sums[1] + jnp.sum(log_scale)
         return -(
-            jnp.sum(model.family.log_likelihood_kernel(y, n, rate))
+            jnp.sum(jax.vmap(model.family.log_likelihood_kernel)(y, n, rate))
             + model.family.log_prior_units(units, *sums, model.family.constrain(eta))
             + model.hyperprior.log_density(eta)
             + log_jacobian

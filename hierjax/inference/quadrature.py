@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
@@ -109,7 +109,7 @@ def _row_map(
         (value, slope), (_, curvature) = jax.jvp(first, (u,), (one,))
         return value, slope, jnp.minimum(curvature, -1e-3)
 
-    def newton(_: int, state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
+    def newton(_: Int[Array, ""], state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
         u, _, slope, curvature = state
         u = u - jnp.clip(slope / curvature, -1.0, 1.0)
         return u, *derivatives(u)
@@ -139,7 +139,7 @@ def _place_rows(
     center, scale = jnp.asarray(3.0, dtype), jnp.asarray(3.0, dtype)
     low, high = jnp.asarray(-limit, dtype), jnp.asarray(limit, dtype)
 
-    def zoom(_: int, state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
+    def zoom(_: Int[Array, ""], state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
         center, scale, low, high = state
         start, end = jnp.arcsinh((low - center) / scale), jnp.arcsinh((high - center) / scale)
         hidden = jnp.linspace(start, end, _SCOUT_ROWS, dtype=dtype)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,11 @@ from hierjax.tally import TallyArrays
 
 __all__ = ["Kernel", "overdispersed_starts", "sample"]
 
-State = TypeVar("State")
 # Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
 _BLOCK = 25
 
 
+@runtime_checkable
 class Kernel(Protocol):
     """A sampler: hashable settings with two pure functions, chains batched inside.
 

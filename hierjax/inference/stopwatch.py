@@ -49,5 +49,5 @@ class Stopwatch:
     ) -> None:
         wall = time.perf_counter() - self._start
         # Traces nest, so their sum can exceed the clock.
-        compiling = min(sum(_compile_log()[self._compiled :]), wall)
+        compiling = min(sum(_compile_log()[self._compiled :], 0.0), wall)
         self.seconds = {"compile": compiling, "run": wall - compiling}

@@ -217,7 +217,7 @@ class Fit:
     def _summarize_posterior(self, columns: dict[str, np.ndarray], levels: np.ndarray) -> None:
         values = parameter_values(np.asarray(self.posterior.points, np.float64))
         weights = np.asarray(self.posterior.weights, np.float64)
-        moments = self.model.hyperprior.concentration_moments
+        moments = self.model.hyperprior.concentration_moments()
         for row, (name, value) in enumerate(values.items()):
             exist = moments if name in ("concentration", "alpha", "beta") else 2
             value = np.where(weights > 0, value, 0.0)
