@@ -153,9 +153,7 @@ def baselines(counts: Counts) -> dict[str, Loo]:
     return {"no_pooling": Loo.of(-np.log1p(n)), "complete_pooling": Loo.of(pooled)}
 
 
-def agreement(
-    fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()
-) -> Table:
+def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()) -> Table:
     """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
 
     Compared are the posterior means of both working coordinates and of new units' rates; of the

@@ -19,7 +19,7 @@ __all__ = ["Quadrature"]
 _quadrature = partial(jax.jit, static_argnums=(2, 3))(quadrature)
 _Nodes = Annotated[int, Field(ge=8, le=4096, multiple_of=2, strict=True)]
 # In float32 the rounding of log-densities alone moves the estimate this much.
-_FLOOR = {np.float64: 0.0, np.float32: 1e-3}
+_FLOOR: dict[type, float] = {np.float64: 0.0, np.float32: 1e-3}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

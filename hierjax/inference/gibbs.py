@@ -5,7 +5,7 @@ Metropolis steps with normal proposals. Given the rates, the hyperparameters see
 and the sums of log theta and log(1 - theta), so a Metropolis step costs the same for any J.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,8 +67,8 @@ class SufficientStatistics(NamedTuple):
     sum_log_complement: Scalar
 
 
-def _positive() -> Any:
-    return Field(gt=0, strict=True)
+_Positive = Annotated[int, Field(gt=0, strict=True)]
+_Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -97,18 +97,16 @@ class Gibbs:
         (4, 500, 2)
     """
 
-    chains: Annotated[int, _positive()] = 4
+    chains: _Positive = 4
     warmup: Annotated[int, Field(ge=0, strict=True)] = 2000
-    draws: Annotated[int, _positive()] = 20_000
-    thinning: Annotated[int, _positive()] = 1
+    draws: _Positive = 20_000
+    thinning: _Positive = 1
     coordinates: Literal["mean_concentration", "alpha_beta"] = "mean_concentration"
     block: bool = False
-    metropolis_steps: Annotated[int, _positive()] = 4
-    proposal_scales: (
-        tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None
-    ) = None
+    metropolis_steps: _Positive = 4
+    proposal_scales: tuple[_Scale, _Scale] | None = None
     store_units: bool = False
-    chunk: Annotated[int, _positive()] = 1000
+    chunk: _Positive = 1000
 
     name: ClassVar[str] = "gibbs"
 
@@ -160,7 +158,7 @@ class Gibbs:
             root = scale[0] * jnp.linalg.cholesky(state.covariance)
             moves = root[None]
         else:
-            moves = jnp.stack([jnp.diag(scale * jnp.array([1, 0])), jnp.diag(scale * jnp.array([0, 1]))])
+            moves = jnp.eye(2, dtype=scale.dtype)[:, :, None] * jnp.diag(scale)
 
         def metropolis(
             i: Int[Array, ""], carry: tuple[Pair, Scalar, Pair]
@@ -204,7 +202,8 @@ class Gibbs:
     def _to_coordinates(self, eta: Pair) -> Pair:
         if self.coordinates == "mean_concentration":
             return eta
-        return jnp.exp(eta[1] + jnp.stack([jax.nn.log_sigmoid(eta[0]), jax.nn.log_sigmoid(-eta[0])]))
+        log_means = jnp.stack([jax.nn.log_sigmoid(eta[0]), jax.nn.log_sigmoid(-eta[0])])
+        return jnp.exp(eta[1] + log_means)
 
     def _from_coordinates(self, x: Pair) -> Pair:
         if self.coordinates == "mean_concentration":
@@ -234,15 +233,9 @@ class Gibbs:
         key = require_key(problem.key)
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
         units = problem.units()
-        data = jax.tree.map(
-            jnp.asarray,
-            GibbsData(
-                problem.model,
-                problem.tally(),
-                units.successes,
-                units.trials - units.successes,
-            ),
-        )
+        model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
+        successes, trials = jnp.asarray(units.successes), jnp.asarray(units.trials)
+        data = GibbsData(model, tally, successes, trials - successes)
         steps = self.warmup + self.draws * self.thinning
         with Stopwatch() as watch:
             outputs = sample(self, data, problem, key, steps, self.chunk)

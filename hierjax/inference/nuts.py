@@ -168,14 +168,11 @@ class NUTS:
         key = require_key(problem.key)
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
         units = problem.units()
-        data = jax.tree.map(
-            jnp.asarray, NutsData(problem.model, problem.tally(), units.successes, units.trials)
-        )
+        model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
+        data = NutsData(model, tally, jnp.asarray(units.successes), jnp.asarray(units.trials))
         with Stopwatch() as watch:
             outputs = sample(self, data, problem, key, self.warmup + self.draws, self.chunk)
-        kept = {
-            name: np.swapaxes(values[self.warmup :], 0, 1) for name, values in outputs.items()
-        }
+        kept = {name: np.swapaxes(values[self.warmup :], 0, 1) for name, values in outputs.items()}
         status, message, diagnostics = judge_draws(kept["eta"])
         divergences = int(kept["divergent"].sum())
         if divergences:

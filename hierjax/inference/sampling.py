@@ -121,7 +121,8 @@ def sample(
     length = -(-min(chunk, steps) // _BLOCK) * _BLOCK
     key_start, key_steps = jax.random.split(key)
     identity = _identity(kernel, data, key, length)
-    state, chunks, done = _start(kernel, data, key_start), [], 0
+    state, done = _start(kernel, data, key_start), 0
+    chunks: list[list[np.ndarray]] = []
     if problem.checkpoint and problem.checkpoint.exists():
         state, chunks, done = _restore(problem.checkpoint, identity, state)
     while done < steps:
@@ -130,7 +131,7 @@ def sample(
         structure = jax.tree.structure(outputs)
         done += length
         if problem.checkpoint and done < steps:
-            _save(problem.checkpoint, identity, structure, state, chunks, done)
+            _save(problem.checkpoint, identity, state, chunks, done)
         if problem.progress:
             problem.progress(min(done, steps), steps)
     return jax.tree.unflatten(
@@ -150,19 +151,22 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _save(
-    path: Path, identity: str, structure: Any, state: PyTree, chunks: list, done: int
+    path: Path, identity: str, state: PyTree, chunks: list[list[np.ndarray]], done: int
 ) -> None:
     leaves = [jax.random.key_data(x) if _is_key(x) else x for x in jax.tree.leaves(state)]
-    arrays = {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
+    arrays: dict[str, Any] = {"identity": np.array(identity), "done": np.array(done)}
+    arrays |= {f"state_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)}
     for i, parts in enumerate(zip(*chunks, strict=True)):
         arrays[f"output_{i}"] = np.concatenate(parts)
     temporary = path.with_name(path.name + ".tmp")
     with temporary.open("wb") as file:
-        np.savez(file, identity=np.array(identity), done=np.array(done), **arrays)
+        np.savez(file, **arrays)
     os.replace(temporary, path)
 
 
-def _restore(path: Path, identity: str, state: PyTree) -> tuple[PyTree, list, int]:
+def _restore(
+    path: Path, identity: str, state: PyTree
+) -> tuple[PyTree, list[list[np.ndarray]], int]:
     with np.load(path) as saved:
         arrays = dict(saved)
     if str(arrays["identity"]) != identity:

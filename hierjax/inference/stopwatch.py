@@ -16,9 +16,9 @@ def _compile_log() -> list[float]:
     """Durations of every trace and compilation of this process, from the first use on."""
     log: list[float] = []
 
-    def listen(event: str, duration: float, **_: str | int) -> None:
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event.startswith(_PREFIX):
-            log.append(duration)
+            log.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return log

@@ -172,7 +172,7 @@ def type2_mle(
         jnp.zeros((length, 2), start.dtype),
         jnp.zeros(length, start.dtype),
     )
-    eta, _, gradient, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
+    eta, _, _, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
     filled = jnp.arange(length) < steps
     value, last = jax.value_and_grad(loss)(eta)
     return Optimum(
@@ -277,11 +277,12 @@ def _judge(optimum: Optimum, seconds: dict[str, float]) -> Result:
             "no overdispersion: the likelihood is largest at complete pooling, where its "
             f"derivative in 1/(alpha+beta) is {float(optimum.pooled_slope):.4g}"
         )
-        eta = np.array([optimum.pooled, np.inf], eta.dtype)
         info["log_marginal"] = info["pooled_log_marginal"]
-        return Result(HyperPosterior.at(jnp.asarray(eta)), Status.BOUNDARY, message, info=info, seconds=seconds)
+        pooled = HyperPosterior.at(jnp.array([optimum.pooled, np.inf], eta.dtype))
+        return Result(pooled, Status.BOUNDARY, message, info=info, seconds=seconds)
     if not (np.all(np.isfinite(eta)) and np.isfinite(optimum.log_marginal)):
-        return Result(None, Status.FAILED, "the ascent left the finite numbers", info=info, seconds=seconds)
+        message = "the ascent left the finite numbers"
+        return Result(None, Status.FAILED, message, info=info, seconds=seconds)
     status, message, covariance = Status.CONVERGED, "", None
     if not optimum.converged:
         status = Status.NOT_CONVERGED
