@@ -14,13 +14,18 @@ from jaxtyping import Array, Float, Key
 from hierjax import checks, storage, units
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, InferenceError
-from hierjax.hyperparameters import PARAMETERS, lattice_quantiles, parameter_values, wald
+from hierjax.hyperparameters import (
+    PARAMETERS,
+    summarize_draws,
+    summarize_lattice,
+    summarize_point,
+)
 from hierjax.inference import Method, Quadrature
 from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.inference.result import Problem, Progress, Result
 from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.posterior import HyperPosterior, merge
+from hierjax.posterior import HyperPosterior, merge, pad
 from hierjax.table import Table
 from hierjax.tally import Tally
 from hierjax.validation import Source, checked_pairs
@@ -30,10 +35,10 @@ __all__ = ["Fit", "fit"]
 Precision = Literal["float64", "float32"]
 _DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
 # Points of the hyperparameters that unit quantiles mix: enough for their error to be far below
-# that of the draws they come from.
-_CELLS = 1024
-# Nodes of quadrature whose weights together are less than this play no part.
-_NEGLIGIBLE = 1e-12
+# that of the draws they come from. Refined lattices are used at the default resolution.
+_CELLS, _LATTICE = 400, (96, 48)
+# Distinct pairs of counts answered at once.
+_PAIRS = 8
 
 
 def fit(
@@ -78,7 +83,8 @@ def fit(
         problem = Problem(model, counts, _DTYPES[precision], key, progress, checkpoint)
         result = method.run(problem)
         on_host = {
-            name: jax.tree.map(np.asarray, getattr(result, name)) for name in ("posterior", "lattice")
+            name: jax.tree.map(np.asarray, getattr(result, name))
+            for name in ("posterior", "lattice")
         }
     return Fit(counts, model, method, precision, replace(result, **on_host))
 
@@ -163,22 +169,35 @@ class Fit:
     def _mixture(self) -> HyperPosterior:
         """The points that unit quantiles mix."""
         if self.draws is not None:
-            return merge(self.posterior, _CELLS)
-        weights = self.posterior.weights
-        cutoff = np.sort(weights, axis=None)
-        cutoff = cutoff[np.searchsorted(np.cumsum(cutoff), _NEGLIGIBLE)]
-        rows, columns = (np.any(weights >= cutoff, axis=axis) for axis in (1, 0))
-        kept = weights[rows][:, columns]
-        return HyperPosterior(self.posterior.points[rows][:, columns], kept / kept.sum())
+            return pad(merge(self.posterior, _CELLS), _CELLS)
+        if self.is_point:
+            return pad(self.posterior, _CELLS)
+        steps = tuple(
+            slice(None, None, max(1, size // most))
+            for size, most in zip(self.posterior.weights.shape, _LATTICE, strict=True)
+        )
+        kept = self.posterior.weights[steps]
+        return HyperPosterior(self.posterior.points[steps], kept / kept.sum())
+
+    @cached_property
+    def _on_device(self) -> tuple[HyperPosterior, HyperPosterior]:
+        """The posterior and the points that unit quantiles mix, as JAX arrays."""
+        return jax.tree.map(jnp.asarray, (self.posterior, self._mixture))
 
     def estimate(self, parameter: str) -> float:
         """The point estimate of a hyperparameter, or its posterior median.
 
         Args:
             parameter: One of logit_mean, log_concentration, mean, concentration, alpha, beta.
+
+        Raises:
+            ConfigError: If there is no such hyperparameter.
         """
-        row = PARAMETERS.index(parameter)
-        return float(self.summary()["median"][row])
+        if parameter not in PARAMETERS:
+            raise ConfigError(
+                f"parameter: expected one of {', '.join(PARAMETERS)}, found {parameter!r}"
+            )
+        return float(self.summary()["median"][PARAMETERS.index(parameter)])
 
     def summary(self, level: float = 0.9) -> Table:
         """Estimates, intervals and diagnostics of the hyperparameters.
@@ -192,77 +211,40 @@ class Fit:
 
         Returns:
             One row a parameter: parameter, mean, sd, low, median, high, ess_bulk, ess_tail, r_hat.
+
+        Raises:
+            InferenceError: If the method failed.
+            ConfigError: If the level is not inside (0, 1).
         """
         levels = _levels(level)
-        rows = [np.full(len(PARAMETERS), np.nan) for _ in range(8)]
-        names = ("mean", "sd", "low", "median", "high", "ess_bulk", "ess_tail", "r_hat")
-        columns = dict(zip(names, rows, strict=True))
         if self.is_point:
-            self._summarize_point(columns, levels)
+            eta = np.asarray(self.posterior.points[0, 0], np.float64)
+            columns = summarize_point(eta, self.result.covariance, levels)
+        elif self.draws is not None:
+            columns = summarize_draws(self.draws, levels, self.info)
         else:
-            self._summarize_posterior(columns, levels)
-        return Table({"parameter": np.array(PARAMETERS), **columns})
-
-    def _summarize_point(self, columns: dict[str, np.ndarray], levels: np.ndarray) -> None:
-        eta = np.asarray(self.posterior.points[0, 0], np.float64)
-        values = parameter_values(eta)
-        finite = [value if np.isfinite(value) else np.nan for value in values.values()]
-        columns["mean"][:] = columns["median"][:] = finite
-        if self.result.covariance is not None:
-            z = float(jax.scipy.special.ndtri(levels[2]))
-            errors = wald(eta, np.asarray(self.result.covariance, np.float64), z)
-            for row, name in enumerate(PARAMETERS):
-                columns["sd"][row], columns["low"][row], columns["high"][row] = errors[name]
-
-    def _summarize_posterior(self, columns: dict[str, np.ndarray], levels: np.ndarray) -> None:
-        values = parameter_values(np.asarray(self.posterior.points, np.float64))
-        weights = np.asarray(self.posterior.weights, np.float64)
-        moments = self.model.hyperprior.concentration_moments()
-        for row, (name, value) in enumerate(values.items()):
-            exist = moments if name in ("concentration", "alpha", "beta") else 2
-            value = np.where(weights > 0, value, 0.0)
-            mean = np.sum(weights * value)
-            if exist >= 1:
-                columns["mean"][row] = mean
-            if exist >= 2:
-                columns["sd"][row] = np.sqrt(np.sum(weights * (value - mean) ** 2))
-            if self.draws is not None:
-                quantiles = np.quantile(value, levels)
-                diagnostics = checks.effective_sample_sizes(value)
-                for column, entry in zip(("ess_bulk", "ess_tail", "r_hat"), diagnostics, strict=True):
-                    columns[column][row] = entry
-                for column, entry in zip(("low", "median", "high"), quantiles, strict=True):
-                    columns[column][row] = entry
-        if self.draws is None:
             with self._x64():
-                posterior, places = jax.tree.map(
-                    jnp.asarray, (self.posterior, self.result.lattice)
-                )
-                quantiles = lattice_quantiles(posterior, places, jnp.asarray(levels, self.dtype))
-                columns["low"][:], columns["median"][:], columns["high"][:] = np.asarray(quantiles).T
+                columns = summarize_lattice(self._on_device[0], self.result.lattice, levels)
+        if not self.is_point:
+            exist = self.model.hyperprior.concentration_moments()
+            for column, order in (("mean", 1), ("sd", 2)):
+                if exist < order:
+                    columns[column][PARAMETERS.index("concentration") :] = np.nan
+        names = ("mean", "sd", "low", "median", "high", "ess_bulk", "ess_tail", "r_hat")
+        missing = np.full(len(PARAMETERS), np.nan)
+        ordered = {name: columns.get(name, missing) for name in names}
+        return Table({"parameter": np.array(PARAMETERS), **ordered})
 
     def _answer(self, successes: np.ndarray, trials: np.ndarray, level: float) -> dict[str, Any]:
         """Moments and quantiles of units, computed once for every distinct pair of counts."""
         levels = _levels(level)
         pairs, inverse = np.unique(np.stack([successes, trials]), axis=1, return_inverse=True)
-        y, n = (np.asarray(row, self.dtype) for row in pairs)
-        family = self.model.family
         with self._x64():
-            moments = jax.tree.map(
-                np.asarray, units.unit_moments(family, self.posterior, _padded(y), _padded(n))
-            )
-            if np.isinf(self.posterior.points).any():
-                quantiles = np.repeat(moments.mean[:, None], 3, axis=1)
-            else:
-                quantiles = np.asarray(
-                    units.unit_quantiles(
-                        family,
-                        jax.tree.map(jnp.asarray, self._mixture),
-                        _padded(y),
-                        _padded(n),
-                        jnp.asarray(levels, self.dtype),
-                    )
-                )
+            batches = [self._answer_pairs(batch, levels) for batch in _batches(pairs, self.dtype)]
+        moments = units.UnitMoments(
+            *(np.concatenate(parts) for parts in zip(*(m for m, _ in batches), strict=True))
+        )
+        quantiles = np.concatenate([q for _, q in batches])
         where = inverse.ravel()
         return {
             "mean": moments.mean[where],
@@ -272,6 +254,18 @@ class Fit:
             "high": quantiles[where, 2],
             "shrinkage": moments.shrinkage[where],
         }
+
+    def _answer_pairs(
+        self, pairs: Float[Array, "2 pairs"], levels: np.ndarray
+    ) -> tuple[units.UnitMoments, np.ndarray]:
+        family, (y, n) = self.model.family, pairs
+        moments = units.unit_moments(family, self._on_device[0], y, n)
+        moments = jax.tree.map(np.asarray, moments)
+        if np.isinf(self.posterior.points).any():
+            return moments, np.repeat(moments.mean[:, None], len(levels), axis=1)
+        probabilities = jnp.asarray(levels, self.dtype)
+        quantiles = units.unit_quantiles(family, self._on_device[1], y, n, probabilities)
+        return moments, np.asarray(quantiles)
 
     def units(self, level: float = 0.9) -> Table:
         """Posterior of every unit's rate, beside its counts.
@@ -439,10 +433,11 @@ def _log_posterior(
     return jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
 
 
-def _padded(values: Float[np.ndarray, "pairs"]) -> Float[Array, "padded"]:
-    """Fills up with pairs without trials to a size class, so that compilations are shared."""
-    size = max(1, 1 << (len(values) - 1).bit_length())
-    return jnp.asarray(np.pad(values, (0, size - len(values))))
+def _batches(pairs: np.ndarray, dtype: type) -> list[Float[Array, "2 pairs"]]:
+    """Pairs in batches of one size, the last filled up, so that one compilation serves all."""
+    size = -(-pairs.shape[1] // _PAIRS) * _PAIRS
+    padded = np.pad(pairs, ((0, 0), (0, size - pairs.shape[1]))).astype(dtype)
+    return [jnp.asarray(padded[:, i : i + _PAIRS]) for i in range(0, size, _PAIRS)]
 
 
 def _levels(level: float) -> Float[np.ndarray, "3"]:

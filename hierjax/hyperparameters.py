@@ -1,17 +1,28 @@
 """Answers about the hyperparameters: estimates, intervals, and which of them exist."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int
 
 from hierjax import lattice as calculus
+from hierjax.inference.convergence import effective_sample_sizes
 from hierjax.inference.quadrature import Lattice
 from hierjax.posterior import HyperPosterior
 
-__all__ = ["PARAMETERS", "lattice_quantiles", "parameter_values", "wald"]
+__all__ = [
+    "PARAMETERS",
+    "lattice_quantiles",
+    "parameter_values",
+    "summarize_draws",
+    "summarize_lattice",
+    "summarize_point",
+    "wald",
+]
 
 # Every one is a monotone function of a working coordinate, or of logit_mean in a lattice row.
 PARAMETERS = ("logit_mean", "log_concentration", "mean", "concentration", "alpha", "beta")
@@ -34,7 +45,14 @@ def parameter_values(points: Float[np.ndarray, "*batch 2"]) -> dict[str, np.ndar
     u, w = points[..., 0], points[..., 1]
     log_mean, log_complement = -np.logaddexp(0, -u), -np.logaddexp(0, u)
     with np.errstate(over="ignore"):
-        values = (u, w, np.exp(log_mean), np.exp(w), np.exp(w + log_mean), np.exp(w + log_complement))
+        values = (
+            u,
+            w,
+            np.exp(log_mean),
+            np.exp(w),
+            np.exp(w + log_mean),
+            np.exp(w + log_complement),
+        )
     return dict(zip(PARAMETERS, values, strict=True))
 
 
@@ -162,3 +180,80 @@ def lattice_quantiles(
             jnp.exp(solve("beta")),
         ]
     )
+
+
+Columns = dict[str, Float[np.ndarray, "parameters"]]
+_DIAGNOSTICS = ("ess_bulk", "ess_tail", "r_hat")
+
+
+def summarize_point(
+    eta: Float[np.ndarray, "2"], covariance: Float[np.ndarray, "2 2"] | None, levels: np.ndarray
+) -> Columns:
+    """A point estimate, with Wald's intervals where it has a covariance.
+
+    Args:
+        eta: Working coordinates; an infinite log-concentration leaves its row and alpha's and
+            beta's empty.
+        covariance: Their covariance.
+        levels: Probabilities of the lower end, the median and the upper end.
+
+    Returns:
+        The columns mean, median, and with a covariance sd, low and high.
+    """
+    values = np.array(list(parameter_values(eta).values()))
+    values = np.where(np.isfinite(values), values, np.nan)
+    columns = {"mean": values, "median": values.copy()}
+    if covariance is not None:
+        z = float(ndtri(levels[2]))
+        errors = wald(eta, np.asarray(covariance, np.float64), z)
+        ends = np.array([errors[name] for name in PARAMETERS]).T
+        columns |= dict(zip(("sd", "low", "high"), ends, strict=True))
+    return columns
+
+
+def summarize_draws(
+    draws: Float[np.ndarray, "chains draws 2"],
+    levels: np.ndarray,
+    diagnostics: Mapping[str, Sequence[float]],
+) -> Columns:
+    """Moments, quantiles and diagnostics of draws.
+
+    Args:
+        draws: Working coordinates.
+        levels: Probabilities.
+        diagnostics: Effective sample sizes and R-hat of both working coordinates. Ranks do not
+            change under monotone maps, so the mean and the concentration have the same.
+
+    Returns:
+        All columns.
+    """
+    values = parameter_values(np.asarray(draws, np.float64))
+    stacked = np.array([value.ravel() for value in values.values()])
+    quantiles = np.quantile(stacked, levels, axis=1)
+    judged = [[diagnostics[name][row] for name in _DIAGNOSTICS] for row in (0, 1, 0, 1)]
+    judged += [effective_sample_sizes(values[name]) for name in ("alpha", "beta")]
+    columns = {"mean": stacked.mean(axis=1), "sd": stacked.std(axis=1)}
+    columns |= dict(zip(("low", "median", "high"), quantiles, strict=True))
+    return columns | dict(zip(_DIAGNOSTICS, np.array(judged).T, strict=True))
+
+
+def summarize_lattice(posterior: HyperPosterior, places: Lattice, levels: np.ndarray) -> Columns:
+    """Moments and quantiles of quadrature.
+
+    Args:
+        posterior: Nodes and weights.
+        places: Where the nodes are.
+        levels: Probabilities.
+
+    Returns:
+        The columns mean, sd, low, median and high.
+    """
+    weights = np.asarray(posterior.weights, np.float64)
+    values = parameter_values(np.asarray(posterior.points, np.float64))
+    stacked = np.where(weights > 0, np.array(list(values.values())), 0.0)
+    mean = np.sum(weights * stacked, axis=(1, 2))
+    variance = np.sum(weights * (stacked - mean[:, None, None]) ** 2, axis=(1, 2))
+    probabilities = jnp.asarray(levels, posterior.weights.dtype)
+    quantiles = lattice_quantiles(posterior, jax.tree.map(jnp.asarray, places), probabilities)
+    columns = {"mean": mean, "sd": np.sqrt(variance)}
+    return columns | dict(zip(("low", "median", "high"), np.asarray(quantiles).T, strict=True))
