@@ -1,6 +1,6 @@
 """Answers about the hyperparameters: estimates, intervals, and which of them exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -109,7 +109,9 @@ def lattice_quantiles(
     """Quantiles of every hyperparameter from the nodes of quadrature.
 
     The log-concentration's come from the rows' masses. For the others P(parameter < c) is summed
-    over rows, each integrated up to where the parameter crosses c, and c is found by bisection.
+    over lines of nodes, each integrated up to where the parameter crosses c, and c is found by
+    bisection. Along a line the parameter rises; from line to line its crossing moves slowly: for
+    logit_mean lines are rows, for the shape parameters columns.
 
     Args:
         posterior: Nodes and weights.
@@ -121,63 +123,54 @@ def lattice_quantiles(
         Quantiles in the order of `PARAMETERS`.
     """
     weights, one = posterior.weights, jnp.ones((), levels.dtype)
-    rows = (calculus.cumulative(weights, one), weights, calculus.derivative(weights, one))
+    u, w = posterior.points[..., 0], lattice.log_concentration
 
-    def below(u: Float[Array, "levels rows"]) -> Float[Array, "levels"]:
-        position = lattice.column_position(u)
-        parts = jax.vmap(calculus.interpolate, in_axes=(1, 0, 0, 0, None), out_axes=1)(
-            position, *rows, one
-        )
-        return jnp.sum(parts, axis=1)
+    def solve(lines: Array, values: Array, place: Callable[[Array], Array]) -> Array:
+        """Bisection for c, given where every line crosses it."""
+        integral = (calculus.cumulative(lines, one), lines, calculus.derivative(lines, one))
+        counts = lines > 1e-12
 
-    w = lattice.log_concentration
-
-    def crossing(log_value: Float[Array, "levels"]) -> Float[Array, "levels rows"]:
-        """Logit-mean at which w + log m equals a value; beyond reach where it never does."""
-        log_m = log_value[:, None] - w
-        possible = log_m < 0
-        safe = jnp.where(possible, log_m, -1.0)
-        return jnp.where(possible, safe - jnp.log(-jnp.expm1(safe)), jnp.inf)
-
-    cumulated = {
-        "logit_mean": lambda c: below(jnp.broadcast_to(c[:, None], (c.shape[0], w.shape[0]))),
-        "alpha": lambda c: below(crossing(c)),
-        "beta": lambda c: jnp.sum(weights) - below(-crossing(c)),
-    }
-    u = posterior.points[..., 0]
-    values = {
-        "logit_mean": u,
-        "alpha": w[:, None] + jax.nn.log_sigmoid(u),
-        "beta": w[:, None] + jax.nn.log_sigmoid(-u),
-    }
-
-    def solve(name: str) -> Float[Array, "levels"]:
-        counts = weights > 1e-12
-        low = jnp.min(jnp.where(counts, values[name], jnp.inf))
-        high = jnp.max(jnp.where(counts, values[name], -jnp.inf))
+        def below(c: Float[Array, ""]) -> Float[Array, ""]:
+            parts = jax.vmap(calculus.interpolate, in_axes=(0, 0, 0, 0, None))(
+                place(c), *integral, one
+            )
+            return jnp.sum(parts)
 
         def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:
             middle = 0.5 * (ends[0] + ends[1])
-            under = cumulated[name](middle) < levels
+            under = jax.vmap(below)(middle) < levels
             return jnp.where(under, middle, ends[0]), jnp.where(under, ends[1], middle)
 
+        low = jnp.min(jnp.where(counts, values, jnp.inf))
+        high = jnp.max(jnp.where(counts, values, -jnp.inf))
         start = (jnp.full_like(levels, low), jnp.full_like(levels, high))
         ends = jax.lax.fori_loop(0, iterations, halve, start)
         return 0.5 * (ends[0] + ends[1])
+
+    def solve_shape(sign: float) -> Array:
+        """For w + log m, or w + log(1 - m), along the columns."""
+        values = (w[:, None] + jax.nn.log_sigmoid(sign * u)).T
+        slopes = jax.vmap(calculus.difference)(values)
+        bends = jax.vmap(calculus.difference)(slopes)
+        invert = jax.vmap(calculus.invert, in_axes=(None, 0, 0, 0, None))
+        return solve(weights.T, values, lambda c: invert(c[None], values, slopes, bends, one)[:, 0])
 
     mass = jnp.sum(weights, axis=1)
     row = calculus.invert(
         levels, calculus.cumulative(mass, one), mass, calculus.derivative(mass, one), one
     )
-    logit_mean, log_concentration = solve("logit_mean"), lattice.row_value(row)
+    logit_mean, log_concentration = (
+        solve(weights, u, lattice.column_position),
+        lattice.row_value(row),
+    )
     return jnp.stack(
         [
             logit_mean,
             log_concentration,
             jax.nn.sigmoid(logit_mean),
             jnp.exp(log_concentration),
-            jnp.exp(solve("alpha")),
-            jnp.exp(solve("beta")),
+            jnp.exp(solve_shape(1.0)),
+            jnp.exp(solve_shape(-1.0)),
         ]
     )
 

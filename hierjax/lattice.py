@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-__all__ = ["cumulative", "derivative", "interpolate", "invert"]
+__all__ = ["cumulative", "derivative", "difference", "interpolate", "invert"]
 
 
 @cache
@@ -47,6 +47,13 @@ def derivative(values: Float[Array, "*batch nodes"], step: Float[Array, ""]) -> 
     """Derivative at every node."""
     matrix = jnp.asarray(_derivative_matrix(values.shape[-1]), values.dtype)
     return values @ matrix.T / step
+
+
+def difference(values: Float[Array, "nodes"]) -> Float[Array, "nodes"]:
+    """Derivative of a function that does not decay, in steps, by five-point differences."""
+    inner = (values[:-4] - 8 * values[1:-3] + 8 * values[3:-1] - values[4:]) / 12
+    rough = jnp.gradient(values)
+    return jnp.concatenate([rough[:2], inner, rough[-2:]])
 
 
 def _quintic(s: Array, ends: tuple[Array, ...]) -> Array:
