@@ -17,7 +17,6 @@ from hierjax.inference.convergence import effective_sample_sizes, mean_error
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
-from hierjax.tally import Tally
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
@@ -89,14 +88,13 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
         ModelError: If without one of the units the posterior would be improper.
     """
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-    interior = (counts.successes > 0) & (counts.successes < counts.trials)
-    total = Tally.of(counts).interior
-    for j in np.flatnonzero(interior)[:1] if total - weights[interior].max(initial=0) <= 1 else []:
-        if posterior.weights.size > 1 and model.hyperprior.impropriety(total - weights[j]):
-            raise ModelError(
-                f"leave-one-out: without unit {counts.labels[j]!r} the posterior is improper under "
-                "this hyperprior; use a proper one"
-            )
+    inside = weights * ((counts.successes > 0) & (counts.successes < counts.trials))
+    j = int(np.argmax(inside))
+    if posterior.weights.size > 1 and model.hyperprior.impropriety(inside.sum() - inside[j]):
+        raise ModelError(
+            f"leave-one-out: without unit {str(counts.labels[j])!r} the posterior is improper "
+            "under this hyperprior; use a proper one"
+        )
     columns = np.stack([counts.successes, counts.trials, weights])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
     points, point_weights = _thinned(posterior)

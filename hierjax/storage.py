@@ -1,8 +1,11 @@
 """Fits in files: the project's own, and ArviZ's container of draws."""
 
+import inspect
 import json
 import os
+import warnings
 import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +14,7 @@ import numpy as np
 
 from hierjax import __version__
 from hierjax.counts import Counts
-from hierjax.errors import DataError, InferenceError
+from hierjax.errors import DataError, DataWarning, InferenceError, ModelError
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperparameters import parameter_values
 from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
@@ -71,34 +74,39 @@ def to_arviz(fit: "Fit") -> Any:
 
 
 def _hyperprior_to_json(hyperprior: Hyperprior) -> dict[str, Any]:
-    settings: dict[str, Any] = {"kind": hyperprior.kind}
-    for name, value in vars(hyperprior).items():
-        settings[name] = value if isinstance(value, float | int) else _distribution_to_json(value)
-    return settings
+    values = {name: _argument_to_json(value) for name, value in vars(hyperprior).items()}
+    return {"kind": hyperprior.kind, **values}
 
 
-def _distribution_to_json(distribution: Any) -> dict[str, Any]:
-    parameters = {
-        name: np.asarray(getattr(distribution, name)).item()
-        for name in distribution.arg_constraints
-        if name in distribution.__dict__
-    }
-    return {"distribution": type(distribution).__name__, **parameters}
+def _argument_to_json(value: Any) -> Any:
+    """A number as it is; a distribution as its class's name and what it is made from."""
+    if np.size(value) == 1 and np.asarray(value).dtype.kind in "iuf":
+        return np.asarray(value).item()
+    from numpyro import distributions
+
+    cls = type(value)
+    if getattr(distributions, cls.__name__, None) is cls:
+        names = [name for name in inspect.signature(cls).parameters if name != "validate_args"]
+        if all(hasattr(value, name) for name in names):
+            arguments = {name: _argument_to_json(getattr(value, name)) for name in names}
+            return {"distribution": cls.__name__, **arguments}
+    raise ModelError(
+        f"save: expected distributions of NumPyro that are made from numbers, found {cls.__name__}"
+    )
 
 
 def _hyperprior_from_json(settings: dict[str, Any]) -> Hyperprior:
-    settings = dict(settings)
-    cls = HYPERPRIORS[settings.pop("kind")]
-    arguments = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            import numpyro.distributions
+    arguments = {name: _argument_from_json(value) for name, value in settings.items()}
+    return HYPERPRIORS[arguments.pop("kind")](**arguments)
 
-            parameters = dict(value)
-            distribution = getattr(numpyro.distributions, parameters.pop("distribution"))
-            value = distribution(**parameters)
-        arguments[name] = value
-    return cls(**arguments)
+
+def _argument_from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    from numpyro import distributions
+
+    arguments = {name: _argument_from_json(inner) for name, inner in value.items()}
+    return getattr(distributions, arguments.pop("distribution"))(**arguments)
 
 
 def save(fit: "Fit", path: Path) -> None:
@@ -107,6 +115,9 @@ def save(fit: "Fit", path: Path) -> None:
     Args:
         fit: Any fit.
         path: Where; an existing file is replaced.
+
+    Raises:
+        ModelError: If a distribution of the hyperprior cannot be made again from numbers.
     """
     result, counts = fit.result, fit.counts
     arrays = {
@@ -187,12 +198,13 @@ def load(path: Path) -> "Fit":
     from hierjax.inference import METHODS
 
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # The zip archive is opened first, because NumPy opens other files too.
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
         header = json.loads(str(arrays["header"]))
     except FileNotFoundError:
         raise DataError(f"{path}: expected a saved fit, found no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected a fit saved by hierjax, found another or a truncated file ({error})"
         ) from None
@@ -228,4 +240,7 @@ def load(path: Path) -> "Fit":
         seconds=header["seconds"],
     )
     model = Model(BetaBinomial(), _hyperprior_from_json(header["hyperprior"]))
-    return Fit(Counts(**columns), model, method, header["precision"], result)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # given when the counts were made
+        counts = Counts(**columns)
+    return Fit(counts, model, method, header["precision"], result)

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import judge_draws
-from hierjax.inference.result import Problem, Result
+from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.sampling import overdispersed_starts, sample
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.keys import require_key
@@ -32,6 +32,8 @@ Scalar = Float[Array, ""]
 # Acceptance rates that mix fastest for one and for two normal coordinates
 # (Gelman, Roberts & Gilks 1996, "Efficient Metropolis jumping rules", table 1).
 _TARGET_ONE, _TARGET_BLOCK = 0.44, 0.35
+# Keeps the running covariance positive definite in float32.
+_RIDGE = 1e-5
 
 
 class GibbsState(NamedTuple):
@@ -39,7 +41,7 @@ class GibbsState(NamedTuple):
 
     Attributes:
         eta: Working coordinates.
-        log_scale: Log of the proposals' scales.
+        log_scale: Log of the proposals' scales; of a block, of the factor of its covariance's root.
         center: Running mean of the sampled coordinates, for block proposals.
         covariance: Their running covariance.
     """
@@ -117,7 +119,8 @@ class Gibbs:
         scales = self.proposal_scales
         first = 0.2 * (jnp.abs(x) if self.coordinates == "alpha_beta" else jnp.ones_like(x))
         scale = first if scales is None else jnp.broadcast_to(jnp.asarray(scales, x.dtype), x.shape)
-        return GibbsState(eta, jnp.log(scale), x, jax.vmap(jnp.diag)(scale**2))
+        log_scale = jnp.zeros_like(x) if self.block else jnp.log(scale)
+        return GibbsState(eta, log_scale, x, jax.vmap(jnp.diag)(scale**2))
 
     def step(
         self, data: GibbsData, key: Key[Array, ""], state: GibbsState, index: Int[Array, ""]
@@ -140,10 +143,17 @@ class Gibbs:
             adapted = jax.vmap(self._adapt, in_axes=(0, 0, 0, None))(state, eta, acceptance, index)
             warming = index < self.warmup
             state = jax.tree.map(lambda new, old: jnp.where(warming, new, old), adapted, state)
-        output = {"eta": eta, "acceptance": acceptance, "log_scale": state.log_scale}
+        output = {"eta": eta, "acceptance": acceptance, "scale": self._scales(state)}
         if self.store_units:
             output["theta"] = jnp.exp(log_theta)
         return state._replace(eta=eta), output
+
+    def _scales(self, state: GibbsState) -> Float[Array, "chains 2"]:
+        """Standard deviations of the proposals."""
+        scale = jnp.exp(state.log_scale)
+        if self.block:
+            scale *= jnp.sqrt(jax.vmap(jnp.diagonal)(state.covariance))
+        return scale
 
     def _move(
         self, model: Model, key: Key[Array, ""], state: GibbsState, seen: SufficientStatistics
@@ -214,18 +224,17 @@ class Gibbs:
         self, state: GibbsState, eta: Pair, acceptance: Pair, index: Int[Array, ""]
     ) -> GibbsState:
         """Robbins-Monro steps of the scales towards the target acceptance, and of the moments."""
-        gain = (index.astype(eta.dtype) + 1) ** -0.6
+        # The first gain is below one: one point makes no covariance.
+        gain = (index.astype(eta.dtype) + 2) ** -0.6
         target = _TARGET_BLOCK if self.block else _TARGET_ONE
         x = self._to_coordinates(eta)
         away = x - state.center
         spread = state.covariance + gain * (jnp.outer(away, away) - state.covariance)
-        # The block's scale multiplies the covariance's root, so it starts at one.
-        log_scale = jnp.where(self.block & (index == 0), 0.0, state.log_scale)
         return GibbsState(
             state.eta,
-            log_scale + gain * (acceptance - target),
+            state.log_scale + gain * (acceptance - target),
             state.center + gain * away,
-            spread + 1e-8 * jnp.diag(state.covariance.diagonal()),
+            spread + _RIDGE * jnp.diag(state.covariance.diagonal()),
         )
 
     def run(self, problem: Problem) -> Result:
@@ -246,12 +255,13 @@ class Gibbs:
         status, message, diagnostics = judge_draws(kept["eta"])
         info = {
             "acceptance": kept["acceptance"].mean(axis=1),
-            "proposal_scales": np.exp(kept["log_scale"][:, -1]),
+            "proposal_scales": kept["scale"][:, -1],
             "per_draw": {"acceptance_rate": kept["acceptance"].mean(axis=-1)},
             **diagnostics,
         }
+        posterior = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
         return Result(
-            HyperPosterior.from_draws(jnp.asarray(kept["eta"])),
+            None if status is Status.FAILED else posterior,
             status,
             message,
             draws=kept["eta"],

@@ -190,8 +190,9 @@ class NUTS:
             },
             **diagnostics,
         }
+        posterior = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
         return Result(
-            HyperPosterior.from_draws(jnp.asarray(kept["eta"])),
+            None if status is Status.FAILED else posterior,
             status,
             message,
             draws=kept["eta"],

@@ -72,8 +72,8 @@ class Problem:
         if weights is not None and not np.all(weights == 1):
             j = int(np.argmax(weights != 1))
             raise ModelError(
-                f"unit {self.counts.labels[j]!r}: samplers of every unit's rate need weights of 1, "
-                f"found {weights[j]:g}; use quadrature or type2_mle"
+                f"unit {str(self.counts.labels[j])!r}: samplers of every unit's rate need weights "
+                f"of 1, found {weights[j]:g}; use quadrature or type2_mle"
             )
         return UnitData(
             self.counts.successes.astype(self.dtype), self.counts.trials.astype(self.dtype)

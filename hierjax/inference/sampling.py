@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -116,7 +117,7 @@ def sample(
         The outputs of all steps, on the host, steps first.
 
     Raises:
-        InferenceError: If the checkpoint belongs to another problem.
+        InferenceError: If the checkpoint belongs to another problem, or is none.
     """
     length = -(-min(chunk, steps) // _BLOCK) * _BLOCK
     key_start, key_steps = jax.random.split(key)
@@ -140,7 +141,8 @@ def sample(
 
 
 def _identity(kernel: Kernel, data: PyTree, key: Key[Array, ""], length: int) -> str:
-    digest = hashlib.sha256(f"{kernel!r} {length}".encode())
+    # The structure names the hyperprior's distributions, which their parameters alone do not.
+    digest = hashlib.sha256(f"{kernel!r} {length} {jax.tree.structure(data)}".encode())
     for leaf in [*jax.tree.leaves(data), jax.random.key_data(key)]:
         digest.update(np.asarray(leaf).tobytes())
     return digest.hexdigest()
@@ -167,9 +169,15 @@ def _save(
 def _restore(
     path: Path, identity: str, state: PyTree
 ) -> tuple[PyTree, list[list[np.ndarray]], int]:
-    with np.load(path) as saved:
-        arrays = dict(saved)
-    if str(arrays["identity"]) != identity:
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = dict(saved)
+        found = str(arrays["identity"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InferenceError(
+            f"{path}: expected a checkpoint, found another or a truncated file ({error})"
+        ) from None
+    if found != identity:
         raise InferenceError(
             f"{path}: the checkpoint belongs to another run (other data, settings, seed, device "
             "or precision); remove it to start again"

@@ -35,7 +35,8 @@ class Optimum(NamedTuple):
         information: Observed information, minus the Hessian of the log-marginal.
         steps: Steps taken.
         converged: Whether the gradient's largest entry fell below the tolerance.
-        path: Working coordinates after every step, the last one repeated.
+        path: Working coordinates before each step (of the steps after the 1000th, only the last),
+            then where the ascent ended, repeated.
         path_log_marginal: Log-marginal likelihood along the path.
         pooled: Working coordinate logit(m) of complete pooling.
         pooled_log_marginal: Log-marginal likelihood of complete pooling, phi = 0.
@@ -146,7 +147,7 @@ def type2_mle(
         if optimizer == "lbfgs"
         else lambda eta, state: jax.value_and_grad(loss)(eta)
     )
-    length = min(max_steps, _LONGEST_PATH)
+    length = min(max_steps, _LONGEST_PATH) + 1
 
     def unfinished(carry: Any) -> Bool[Array, ""]:
         _, _, gradient, step, _, _ = carry
@@ -158,7 +159,7 @@ def type2_mle(
         updates, state = transformation.update(
             gradient, state, eta, value=value, grad=gradient, value_fn=loss
         )
-        slot = jnp.minimum(step, length - 1)
+        slot = jnp.minimum(step, length - 2)
         path, values = path.at[slot].set(eta), values.at[slot].set(-value * units)
         done = jnp.max(jnp.abs(gradient)) <= tolerance
         eta = jnp.where(done, eta, optax.apply_updates(eta, updates))
@@ -173,7 +174,7 @@ def type2_mle(
         jnp.zeros(length, start.dtype),
     )
     eta, _, _, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
-    filled = jnp.arange(length) < steps
+    filled = jnp.arange(length) < jnp.minimum(steps, length - 1)
     value, last = jax.value_and_grad(loss)(eta)
     return Optimum(
         eta,
