@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 -- readers are shown Greek letters and true minus signs
 """The report of a run: one page that holds what was asked, the answers, and how far to trust them.
 
 The page needs nothing beside itself: figures are inside it, and there is no script. What it says

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 -- readers are shown Greek letters and true minus signs
 """The report's tables: rows of text, rounded to what their uncertainty bears."""
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,9 +88,7 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """Hyperparameters by method, one group a parameter."""
     rows = list(run.hyper.rows())
     by_parameter = dict(_grouped(rows, "parameter"))
-    decimals = {
-        name: common_decimals(map(spread, group)) for name, group in by_parameter.items()
-    }
+    decimals = {name: common_decimals(map(spread, group)) for name, group in by_parameter.items()}
     most = max(decimals.values(), default=0)
     order = [name for name in _PARAMETERS if name in by_parameter]
     order += [name for name in by_parameter if name not in _PARAMETERS]
@@ -229,11 +228,8 @@ def _settings(method: Any) -> str:
     if not is_dataclass(method):
         return ""
     given = {field.name: getattr(method, field.name) for field in fields(method)}
-    return ", ".join(
-        f"{name.replace('_', ' ')} {str(value).replace('_', ' ').lower() if isinstance(value, str | bool) else value}"
-        for name, value in given.items()
-        if value is not None
-    )
+    parts = (f"{name} {str(value).lower()}" for name, value in given.items() if value is not None)
+    return ", ".join(parts).replace("_", " ")
 
 
 def chains(run: RunRecord, labels: Mapping[str, str]) -> list[list[str]]:

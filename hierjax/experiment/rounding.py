@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, RUF002 -- readers are shown Greek letters and true minus signs
 """Numbers as a reader wants them: as many decimals as their uncertainty bears, aligned."""
 
 import math

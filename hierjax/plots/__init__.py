@@ -1,0 +1,35 @@
+"""Figures: functions that take a fit, or several by name, and axes, and return the axes.
+
+They draw with matplotlib's objects alone: no figure is registered anywhere, and matplotlib's
+settings are left as they were. Without axes each makes a figure of its own:
+
+    >>> import hierjax as hj
+    >>> ax = hj.plots.shrinkage(hj.fit(hj.datasets.rat_tumors()))
+    >>> ax.figure.savefig("shrinkage.png")  # doctest: +SKIP
+"""
+
+from hierjax.plots.chains import agreement, ranks, trace
+from hierjax.plots.density import new_unit
+from hierjax.plots.diagram import plate
+from hierjax.plots.figures import write_figures
+from hierjax.plots.hyperparameters import contours, optimizer_path
+from hierjax.plots.pooling import interval_widths, pooling
+from hierjax.plots.population import raw_rates, shrinkage
+from hierjax.plots.style import method_styles, new_panels
+
+__all__ = [
+    "agreement",
+    "contours",
+    "interval_widths",
+    "method_styles",
+    "new_panels",
+    "new_unit",
+    "optimizer_path",
+    "plate",
+    "pooling",
+    "ranks",
+    "raw_rates",
+    "shrinkage",
+    "trace",
+    "write_figures",
+]

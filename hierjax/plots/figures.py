@@ -1,0 +1,282 @@
+"""The figures of a run: which there are, what they say, and their files.
+
+A new figure is one more function of the run here, named in `PICTURES`.
+"""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hierjax.experiment.record import RunRecord
+from hierjax.fitting import Fit
+from hierjax.plots.chains import agreement, ranks, trace
+from hierjax.plots.density import new_unit
+from hierjax.plots.diagram import plate
+from hierjax.plots.hyperparameters import contours, optimizer_path
+from hierjax.plots.pooling import interval_widths, pooling
+from hierjax.plots.population import raw_rates, shrinkage
+from hierjax.plots.style import method_styles, new_panels, point_estimate, reference
+from hierjax.table import Table
+
+__all__ = ["PICTURES", "Picture", "estimates", "pictures", "write_figures"]
+
+_DPI = 150
+_MOST_NEW_UNITS = 4
+
+
+class Picture(NamedTuple):
+    """One figure of a run.
+
+    Attributes:
+        name: Its file's name, without ending.
+        section: Where the report shows it: `model`, `units`, `hyperparameters` or `checks`.
+        title: Its heading.
+        caption: What to see in it.
+        alt: What it shows, for those who cannot see it.
+        draw: Draws it and returns one of its axes.
+    """
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    alt: str
+    draw: Callable[[], Axes]
+
+
+def estimates(run: RunRecord) -> dict[str, Table]:
+    """The units' estimates by the method's name."""
+    names = run.units["method"]
+    return {
+        name: Table({column: values[names == name] for column, values in run.units.items()})
+        for name in run.fits
+    }
+
+
+def _plate(run: RunRecord) -> Iterator[Picture]:
+    model, units = next(iter(run.fits.values())).model, len(run.counts)
+    yield Picture(
+        "model",
+        "model",
+        "As a diagram",
+        "Circles are unknown, shaded shapes are data. What is inside the box exists once for "
+        "every unit; what is outside is shared by all units, and is how they inform each other.",
+        "Plate diagram: the hyperparameters lead to the rate of each unit, which with the number "
+        "of trials leads to its successes.",
+        lambda: plate(model, units),
+    )
+
+
+def _raw_rates(run: RunRecord) -> Iterator[Picture]:
+    yield Picture(
+        "raw_rates",
+        "units",
+        "Raw rates and the population",
+        "Bars count units by raw rate. Curves are the density of a further unit's true rate, "
+        "scaled to the bars. Raw rates spread more widely than true ones: each also carries the "
+        "chance of its own trials.",
+        f"Histogram of the raw rates of {len(run.counts):,} units under the fitted population "
+        "density.",
+        lambda: raw_rates(run.fits),
+    )
+
+
+def _shrinkage(run: RunRecord) -> Iterator[Picture]:
+    yield Picture(
+        "shrinkage",
+        "units",
+        "Shrinkage",
+        "Each unit's estimate against its raw rate. On the diagonal data are taken at face value, "
+        "on the dashed line all units have one rate. Small markers (few trials) are drawn "
+        "furthest from the diagonal.",
+        "Scatter plot of posterior means against raw rates: a flatter line than the diagonal.",
+        lambda: shrinkage(run.fits, estimates=estimates(run)),
+    )
+
+
+def _pooling(run: RunRecord) -> Iterator[Picture]:
+    yield Picture(
+        "pooling",
+        "units",
+        "No, complete and partial pooling",
+        f"{100 * run.level:g}% intervals of the same units under three assumptions: nothing in "
+        "common (raw rates as points, Jeffreys intervals), one rate for all, and rates from a "
+        "common population. Partial pooling has shorter intervals than no pooling, without "
+        "denying that units differ.",
+        "Three panels of intervals, one row a unit: wide and spread out, all alike, and in "
+        "between.",
+        lambda: pooling(run.fits, level=run.level, estimates=estimates(run))[0],
+    )
+
+
+def _new_units(run: RunRecord) -> Iterator[Picture]:
+    new = run.new_units
+    if not len(new):
+        return
+    shown = list(zip(new.labels, new.successes, new.trials, strict=True))[:_MOST_NEW_UNITS]
+
+    def draw() -> Axes:
+        panels = new_panels(len(shown), 1, 6.0, 4.0 * len(shown))[:, 0]
+        for (label, successes, trials), ax in zip(shown, panels, strict=True):
+            new_unit(run.fits, successes, trials, ax, label=label)
+        return panels[0]
+
+    more = "" if len(shown) == len(new) else f" The first {len(shown)} of {len(new)} are shown."
+    yield Picture(
+        "new_units",
+        "units",
+        "New units" if len(shown) > 1 else f"New unit: {shown[0][0]}",
+        "What the unit's own counts say (dashed), what the population says (shaded), and both "
+        f"together by each method.{more}",
+        "Densities of a rate: likelihood, population, and between them the posterior by each "
+        "method.",
+        draw,
+    )
+
+
+def _interval_widths(run: RunRecord) -> Iterator[Picture]:
+    if reference(run.fits) is None or point_estimate(run.fits) is None:
+        return
+    yield Picture(
+        "interval_widths",
+        "units",
+        "What empirical Bayes leaves out",
+        "A point estimate of the hyperparameters is used as if it were known, so its intervals "
+        "for units are too short. Below the line they are shorter than full Bayes's.",
+        "Ratio of interval widths, empirical over full Bayes, against the units' trials; most lie "
+        "below one.",
+        lambda: interval_widths(run.fits, level=run.level, estimates=estimates(run)),
+    )
+
+
+def _contours(run: RunRecord) -> Iterator[Picture]:
+    if reference(run.fits) is None:
+        return
+    yield Picture(
+        "hyperparameters",
+        "hyperparameters",
+        "Posterior of the hyperparameters",
+        "Regions that hold 50, 90 and 99% of the posterior. Samplers that agree with it scatter "
+        "their draws accordingly; point estimates are single marks, and need not lie at its "
+        "centre.",
+        "Contours of the posterior of log-odds of the mean rate and log concentration, with draws "
+        "and point estimates.",
+        lambda: contours(run.fits),
+    )
+
+
+def _optimizer_path(run: RunRecord) -> Iterator[Picture]:
+    for name, fit in run.fits.items():
+        if fit.info.get("path") is not None:
+            yield Picture(
+                f"path_{name}",
+                "hyperparameters",
+                "The way to the Type-2 maximum",
+                "Contours of the log-marginal likelihood where it lies ½, 2, 4½, … below its "
+                "maximum, and the optimiser's steps across them.",
+                "Contours of the marginal likelihood with the path of the optimiser to its "
+                "maximum.",
+                partial(optimizer_path, fit),
+            )
+
+
+def _agreement(run: RunRecord) -> Iterator[Picture]:
+    table = run.agreement
+    if table is None or not np.isfinite(table["z"].astype(float)).any():
+        return
+    styles = method_styles(run.fits)
+    yield Picture(
+        "agreement",
+        "checks",
+        "Agreement at a glance",
+        "Each sampler's answer less quadrature's, in the sampler's own Monte Carlo standard "
+        "errors. A sampler that is right stays within the band 95 times of 100; beyond 4 is a "
+        "defect.",
+        "Dot plot of differences between samplers and quadrature in standard errors, around zero.",
+        lambda: agreement(table, styles),
+    )
+
+
+def _chains(run: RunRecord) -> Iterator[Picture]:
+    styles = method_styles(run.fits)
+    for name, fit in run.fits.items():
+        if fit.draws is None:
+            continue
+
+        def draw(fit: Fit = fit) -> Axes:
+            panels = new_panels(2, 2, 6.4, 4.6)
+            for row, parameter in zip(panels, ("logit_mean", "log_concentration"), strict=True):
+                trace(fit, parameter, row[0])
+                ranks(fit, parameter, row[1])
+            return panels[0, 0]
+
+        yield Picture(
+            f"chains_{name}",
+            "checks",
+            f"Chains of {styles[name].label}",
+            "Left, draws in order, one shade a chain: chains should be indistinguishable and show "
+            "no drift. Right, ranks of each chain's draws among all: flat (up to the dashed line) "
+            "where chains have mixed.",
+            f"Trace plots and rank histograms of the {len(fit.draws)} chains of {name}.",
+            draw,
+        )
+
+
+#: All figures, in the order in which a report shows them within each section.
+PICTURES: tuple[Callable[[RunRecord], Iterator[Picture]], ...] = (
+    _plate,
+    _new_units,
+    _raw_rates,
+    _shrinkage,
+    _pooling,
+    _interval_widths,
+    _contours,
+    _optimizer_path,
+    _agreement,
+    _chains,
+)
+
+
+def pictures(run: RunRecord) -> list[Picture]:
+    """The figures that a run has, none of them drawn yet.
+
+    Args:
+        run: What the run found.
+
+    Returns:
+        The figures; none if no method found anything.
+    """
+    return [picture for make in PICTURES for picture in make(run)] if run.fits else []
+
+
+def write_figures(directory: Path, run: RunRecord) -> dict[str, Path]:
+    """Draws a run's figures as PNG files; the same run gives the same bytes.
+
+    Args:
+        directory: The run's directory; the files go into ``figures`` in it.
+        run: What the run found.
+
+    Returns:
+        The files by the figures' names. Each is whole or not there.
+    """
+    folder = directory / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for picture in pictures(run):
+        image = io.BytesIO()
+        # The library's version, otherwise written into the file, says nothing about the run.
+        figure = picture.draw().get_figure(root=True)
+        assert figure is not None
+        figure.savefig(image, format="png", dpi=_DPI, metadata={"Software": None})
+        path = folder / f"{picture.name}.png"
+        partial = path.with_name(f".{path.name}.partial")
+        partial.write_bytes(image.getvalue())
+        os.replace(partial, path)
+        files[picture.name] = path
+    return files
