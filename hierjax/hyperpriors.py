@@ -272,7 +272,7 @@ def _register(cls: type) -> None:
         return [getattr(value, name) for name in names], None
 
     def unflatten(_: None, leaves: Any) -> Any:
-        value = object.__new__(cls)
+        value: Any = object.__new__(cls)
         for name, leaf in zip(names, leaves, strict=True):
             object.__setattr__(value, name, leaf)
         return value

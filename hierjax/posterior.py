@@ -1,6 +1,6 @@
 """HyperPosterior: what every method returns, weighted points of the hyperparameters."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ class HyperPosterior(NamedTuple):
 
     One point for moments and Type-2 maximum likelihood; lattice nodes for quadrature; draws for
     the samplers. Given a point every unit's posterior is conjugate, so all that is asked of units
-    is a mixture over these points.
+    is a mixture over these points. Arrays are NumPy's in results, JAX's within compiled code.
 
     Attributes:
         points: Working coordinates. Rows are chains, or lattice rows of one log-concentration;
@@ -22,8 +22,8 @@ class HyperPosterior(NamedTuple):
         weights: Weights, summing to one.
     """
 
-    points: Float[Array, "*batch rows columns 2"]
-    weights: Float[Array, "*batch rows columns"]
+    points: Float[Any, "*batch rows columns 2"]
+    weights: Float[Any, "*batch rows columns"]
 
     @classmethod
     def at(cls, eta: Float[Array, "2"]) -> "HyperPosterior":

@@ -81,7 +81,8 @@ def stirling_remainder(t: Float[Array, "..."]) -> Float[Array, "..."]:
 def excess_ratio(x: Float[Array, "..."], one_plus_x: Float[Array, "..."]) -> Float[Array, "..."]:
     r"""How far x lies above log(1 + x), relative to x squared.
 
-    .. math:: \Omega(x) = \frac{x - \log(1 + x)}{x^2} = \frac12 - \frac{x}{3} + \frac{x^2}{4} - \dots
+    .. math:: \Omega(x) = \frac{x - \log(1 + x)}{x^2}
+        = \frac12 - \frac{x}{3} + \frac{x^2}{4} - \dots
 
     Kullback-Leibler divergences are sums of x^2 Omega(x) (Loader 2000, "Fast and accurate
     computation of binomial probabilities", the deviance term), so neither they nor their

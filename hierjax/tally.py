@@ -11,14 +11,12 @@ plus a constant, whatever the number of units. Units of many trials stay as pair
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from typing import TYPE_CHECKING
-if TYPE_CHECKING:
-    from hierjax.counts import Counts
+from hierjax.counts import Counts
 
 __all__ = ["Tally", "TallyArrays"]
 
@@ -31,6 +29,8 @@ _COST_DENSE, _COST_PAIR, _COST_PAIRS = 3, 25, 1000
 
 class TallyArrays(NamedTuple):
     """A tally as arrays for compiled code, padded to a few size classes.
+
+    NumPy on the host, JAX within compiled code.
 
     Attributes:
         successes_above: c_k, the weight of units with more than k successes.
@@ -46,17 +46,17 @@ class TallyArrays(NamedTuple):
         units: Weight of all units.
     """
 
-    successes_above: Float[Array, "counts"]
-    failures_above: Float[Array, "counts"]
-    trials_above: Float[Array, "counts"]
-    log_coefficient: Float[Array, ""]
-    pair_successes: Float[Array, "pairs"]
-    pair_trials: Float[Array, "pairs"]
-    pair_multiplicity: Float[Array, "pairs"]
-    total_successes: Float[Array, ""]
-    total_failures: Float[Array, ""]
-    interior: Float[Array, ""]
-    units: Float[Array, ""]
+    successes_above: Float[Any, "counts"]
+    failures_above: Float[Any, "counts"]
+    trials_above: Float[Any, "counts"]
+    log_coefficient: Float[Any, ""]
+    pair_successes: Float[Any, "pairs"]
+    pair_trials: Float[Any, "pairs"]
+    pair_multiplicity: Float[Any, "pairs"]
+    total_successes: Float[Any, ""]
+    total_failures: Float[Any, ""]
+    interior: Float[Any, ""]
+    units: Float[Any, ""]
 
 
 def _size_class(size: int, smallest: int) -> int:
@@ -92,7 +92,7 @@ class Tally:
     multiplicity: np.ndarray
 
     @classmethod
-    def of(cls, counts: "Counts") -> "Tally":
+    def of(cls, counts: Counts) -> "Tally":
         """Tallies the units of a table, each with its weight.
 
         Args:

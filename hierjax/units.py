@@ -21,8 +21,8 @@ _NODES = 144
 _FARTHEST = 740.0
 # The heaviest nodes of quadrature; the thousands around them have no weight in double precision.
 _MOST_COMPONENTS = 2048
-# A lattice cannot resolve components narrower than this many steps of the hyperparameters'.
-_RESOLVED = 1.5
+# Equally spaced components this wide, in gaps between them, add up to a smooth density.
+_RESOLVED = 0.7
 
 
 class UnitMoments(NamedTuple):
@@ -84,34 +84,20 @@ def unit_moments(
     return jax.vmap(one)(successes, trials)
 
 
-def _resolve_rows(
-    component: Population, weights: Float[Array, "rows columns"]
-) -> tuple[Population, Float[Array, "rows columns"]]:
-    """Joins a lattice row's components where they are too narrow to overlap.
+def _widened(component: Population) -> Population:
+    """Widens the components of a lattice that are too narrow to overlap with their neighbours.
 
-    Towards complete pooling components become spikes at the nodes, but their mixture over the
-    row stays smooth; there it is replaced by the Beta of the row's mean and variance.
+    Where a unit's posterior follows the hyperparameters closely, as towards complete pooling,
+    components become spikes at the nodes, although their mixture stays smooth. Widening them
+    moves the probability below a rate by some 0.001 of the weight that such nodes have.
     """
-    total = jnp.sum(weights, axis=1, keepdims=True)
-    share = weights / jnp.where(total > 0, total, 1.0)
-    mean = jnp.sum(share * component.mean, axis=1, keepdims=True)
-    complement = jnp.sum(share * component.complement, axis=1, keepdims=True)
-    between = jnp.sum(share * (component.mean - mean) ** 2, axis=1, keepdims=True)
-    within = jnp.sum(share * component.variance, axis=1, keepdims=True)
-    variance = between + within
-    dispersion = variance / (mean * complement - variance)
-    spacing = jnp.max(
-        jnp.where(share[:, 1:] > 1e-4, jnp.abs(jnp.diff(component.mean, axis=1)), 0.0), axis=1
-    )[:, None]
-    joined = (jnp.sqrt(within) < _RESOLVED * spacing) & (total > 0)
-    first = jnp.arange(weights.shape[1]) == 0
-    resolved = Population(
-        *(
-            jnp.where(joined, row, node)
-            for row, node in zip((mean, complement, dispersion), component, strict=True)
-        )
-    )
-    return resolved, jnp.where(joined, jnp.where(first, total, 0.0), weights)
+    logit = jnp.log(component.mean) - jnp.log(component.complement)
+    gaps = [jnp.abs(jnp.diff(logit, axis=axis)) for axis in (0, 1)]
+    across = jnp.maximum(jnp.pad(gaps[0], ((1, 0), (0, 0))), jnp.pad(gaps[0], ((0, 1), (0, 0))))
+    along = jnp.maximum(jnp.pad(gaps[1], ((0, 0), (1, 0))), jnp.pad(gaps[1], ((0, 0), (0, 1))))
+    least = _RESOLVED * jnp.maximum(across, along)
+    ratio = least**2 / (1 / component.alpha + 1 / component.beta)
+    return component._replace(dispersion=component.dispersion * jnp.maximum(1.0, ratio))
 
 
 def _mixture(
@@ -119,7 +105,7 @@ def _mixture(
 ) -> tuple[Population, Float[Array, "points"]]:
     component, weights = _components(family, posterior, y, n), posterior.weights
     if min(weights.shape) > 1:
-        component, weights = _resolve_rows(component, weights)
+        component = _widened(component)
     component, weights = jax.tree.map(jnp.ravel, component), weights.ravel()
     if weights.size > _MOST_COMPONENTS:
         weights, heaviest = jax.lax.top_k(weights, _MOST_COMPONENTS)
@@ -145,11 +131,12 @@ class _LogOdds(NamedTuple):
 
 def _log_odds_lattice(component: Population, weights: Float[Array, "points"]) -> _LogOdds:
     counts = weights > 1e-9
-    center = jnp.log(jnp.sum(weights * component.mean)) - jnp.log(
-        jnp.sum(weights * component.complement)
-    )
-    shift = jnp.log(component.mean) - jnp.log(component.complement) - center
+    logit = jnp.log(component.mean) - jnp.log(component.complement)
     width = jnp.sqrt(1 / component.alpha + 1 / component.beta)
+    # Nodes are densest where the narrow components are.
+    precision = weights / width**2
+    center = jnp.sum(precision * logit) / jnp.sum(precision)
+    shift = logit - center
     spread = jnp.sqrt(jnp.sum(weights * jnp.minimum(width**2 + shift**2, _FARTHEST**2)))
     scale = jnp.minimum(jnp.min(jnp.where(counts, width, jnp.inf)) * 2, jnp.minimum(spread, 1.0))
     # A Beta falls like exp(alpha z) to the left and exp(-beta z) to the right, and its bulk like

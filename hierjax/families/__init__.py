@@ -1,0 +1,1 @@
+"""Conjugate families, one a file: the log-densities of one unit."""

@@ -215,9 +215,7 @@ class BetaBinomial:
         m, c, phi = population
         entropy = units * (m * jnp.log(m) + c * jnp.log(c))
         divergence = entropy - m * sum_log - c * sum_log_complement
-        return (
-            units * _log_normalizer(population) - divergence / phi - sum_log - sum_log_complement
-        )
+        return units * _log_normalizer(population) - divergence / phi - sum_log - sum_log_complement
 
     @staticmethod
     def log_joint(successes: Scalar, trials: Scalar, rate: Rate, population: Population) -> Scalar:
@@ -266,9 +264,7 @@ class BetaBinomial:
         from_rate = jnp.where(any_success, divergence[0], -over)
         from_rate += jnp.where(any_failure, divergence[1], over)
         spread = 0.5 * (
-            jnp.log1p(trials * phi)
-            - jnp.log1p(successes * phi / m)
-            - jnp.log1p(failures * phi / c)
+            jnp.log1p(trials * phi) - jnp.log1p(successes * phi / m) - jnp.log1p(failures * phi / c)
         )
         remainder = stirling_remainder(
             jnp.stack(

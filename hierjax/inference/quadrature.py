@@ -22,7 +22,7 @@ __all__ = ["Lattice", "QuadratureResult", "draw", "quadrature"]
 
 _SCOUT_ROWS = 64
 _ZOOMS = 3
-_NEWTON_STEPS = 8
+_MODE_STEPS, _SMALL_STEP = 10, 0.1
 # Columns reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
 _COLUMN_STRETCH, _COLUMN_REACH = 0.7, 5.6
 # A cell's density may exceed that of the nine nodes around by this factor.
@@ -109,16 +109,25 @@ def _row_map(
         (value, slope), (_, curvature) = jax.jvp(first, (u,), (one,))
         return value, slope, jnp.minimum(curvature, -1e-3)
 
-    def newton(_: Int[Array, ""], state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
-        u, _, slope, curvature = state
-        u = u - jnp.clip(slope / curvature, -1.0, 1.0)
-        return u, *derivatives(u)
+    def step(
+        _: Int[Array, ""], state: tuple[Float[Array, ""], ...]
+    ) -> tuple[Float[Array, ""], ...]:
+        u, low, high, last, _, slope, curvature = state
+        low, high = jnp.where(slope > 0, u, low), jnp.where(slope < 0, u, high)
+        newton = slope / -curvature
+        # On a flank Newton's steps stay equal or leap: halve the bracket by orders of magnitude.
+        inside = (low <= u + newton) & (u + newton <= high)
+        halving = jnp.sinh(0.5 * (jnp.arcsinh(low) + jnp.arcsinh(high))) - u
+        shrinking = jnp.abs(newton) < jnp.where(inside, 0.5 * last, _SMALL_STEP)
+        move = jnp.where(shrinking, newton, halving)
+        return u + move, low, high, jnp.maximum(jnp.abs(move), _SMALL_STEP), *derivatives(u + move)
 
     start = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
     # The zeroth step stays in place: derivatives are then compiled only once.
-    zero, flat = jnp.zeros_like(start), -jnp.ones_like(start)
-    mode, value, _, curvature = jax.lax.fori_loop(
-        0, _NEWTON_STEPS + 1, newton, (start, zero, zero, flat)
+    zero, one = jnp.zeros_like(start), jnp.ones_like(start)
+    limit = _cutoff(start.dtype)[1] * one
+    mode, _, _, _, value, _, curvature = jax.lax.fori_loop(
+        0, _MODE_STEPS + 1, step, (start, -limit, limit, 4 * one, zero, zero, -one)
     )
     scale = jax.lax.rsqrt(-curvature)
     return mode, scale, value + jnp.log(scale)
@@ -139,7 +148,9 @@ def _place_rows(
     center, scale = jnp.asarray(3.0, dtype), jnp.asarray(3.0, dtype)
     low, high = jnp.asarray(-limit, dtype), jnp.asarray(limit, dtype)
 
-    def zoom(_: Int[Array, ""], state: tuple[Float[Array, ""], ...]) -> tuple[Float[Array, ""], ...]:
+    def zoom(
+        _: Int[Array, ""], state: tuple[Float[Array, ""], ...]
+    ) -> tuple[Float[Array, ""], ...]:
         center, scale, low, high = state
         start, end = jnp.arcsinh((low - center) / scale), jnp.arcsinh((high - center) / scale)
         hidden = jnp.linspace(start, end, _SCOUT_ROWS, dtype=dtype)
@@ -179,7 +190,9 @@ def _summary(
     mean = jnp.sum(mass[..., None] * points, axis=(0, 1)) / total
     variance = jnp.sum(mass[..., None] * (points - mean) ** 2, axis=(0, 1)) / total
     spread = jnp.sqrt(variance)
-    return jnp.concatenate([(peak + jnp.log(total) + log_cell)[None], mean, jnp.log(spread)]), spread
+    return jnp.concatenate(
+        [(peak + jnp.log(total) + log_cell)[None], mean, jnp.log(spread)]
+    ), spread
 
 
 def quadrature(
