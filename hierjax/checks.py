@@ -100,7 +100,9 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
     points, point_weights = _thinned(posterior)
     with np.errstate(divide="ignore"):
         log_weights = np.log(point_weights)
-    arrays = tuple(jnp.asarray(row, dtype) for row in pairs)
+    # Whole batches: a remainder would be compiled apart.
+    padded = np.pad(pairs, ((0, 0), (0, -pairs.shape[1] % _BATCH)))
+    arrays = tuple(jnp.asarray(row, dtype) for row in padded)
     left_out = _log_left_out(
         model.family, jnp.asarray(points, dtype), jnp.asarray(log_weights, dtype), arrays
     )

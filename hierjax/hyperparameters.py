@@ -147,7 +147,7 @@ def lattice_quantiles(
         ends = jax.lax.fori_loop(0, iterations, halve, start)
         return 0.5 * (ends[0] + ends[1])
 
-    def solve_shape(sign: float) -> Array:
+    def solve_shape(sign: Float[Array, ""]) -> Array:
         """For w + log m, or w + log(1 - m), along the columns."""
         values = (w[:, None] + jax.nn.log_sigmoid(sign * u)).T
         slopes = jax.vmap(calculus.difference)(values)
@@ -155,6 +155,7 @@ def lattice_quantiles(
         invert = jax.vmap(calculus.invert, in_axes=(None, 0, 0, 0, None))
         return solve(weights.T, values, lambda c: invert(c[None], values, slopes, bends, one)[:, 0])
 
+    alpha, beta = jnp.exp(jax.vmap(solve_shape)(jnp.asarray([1, -1], levels.dtype)))
     mass = jnp.sum(weights, axis=1)
     row = calculus.invert(
         levels, calculus.cumulative(mass, one), mass, calculus.derivative(mass, one), one
@@ -169,8 +170,8 @@ def lattice_quantiles(
             log_concentration,
             jax.nn.sigmoid(logit_mean),
             jnp.exp(log_concentration),
-            jnp.exp(solve_shape(1.0)),
-            jnp.exp(solve_shape(-1.0)),
+            alpha,
+            beta,
         ]
     )
 

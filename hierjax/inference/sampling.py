@@ -3,6 +3,7 @@
 import hashlib
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,7 +18,7 @@ from hierjax.inference.result import Problem
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
 
-__all__ = ["Kernel", "overdispersed_starts", "sample"]
+__all__ = ["Kernel", "chunk_length", "compile_ahead", "overdispersed_starts", "sample"]
 
 # Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
 _BLOCK = 25
@@ -96,6 +97,33 @@ def _advance(
     return state, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
 
+def chunk_length(steps: int, chunk: int) -> int:
+    """Steps of every compiled chunk: whole blocks, and no more than are asked for."""
+    return -(-min(chunk, steps) // _BLOCK) * _BLOCK
+
+
+def compile_ahead(kernel: Kernel, data: PyTree, key: Key[Array, ""], length: int) -> None:
+    """Compiles a kernel's start and its chunk side by side, so that two cores share the work.
+
+    Args:
+        kernel: The sampler.
+        data: What its functions are given; of this and the key only shapes and types matter.
+        key: Typed key.
+        length: Steps of a chunk.
+    """
+    x64 = jax.config.jax_enable_x64
+    state = jax.eval_shape(partial(_start, kernel), data, key)
+
+    def compile_chunk() -> None:
+        with jax.enable_x64(x64):  # a thread has a setting of its own
+            _advance.lower(kernel, data, key, state, jnp.asarray(0), length).compile()
+
+    with ThreadPoolExecutor(1) as pool:
+        chunk = pool.submit(compile_chunk)
+        _start.lower(kernel, data, key).compile()
+        chunk.result()
+
+
 def sample(
     kernel: Kernel, data: PyTree, problem: Problem, key: Key[Array, ""], steps: int, chunk: int
 ) -> PyTree:
@@ -119,9 +147,10 @@ def sample(
     Raises:
         InferenceError: If the checkpoint belongs to another problem, or is none.
     """
-    length = -(-min(chunk, steps) // _BLOCK) * _BLOCK
+    length = chunk_length(steps, chunk)
     key_start, key_steps = jax.random.split(key)
     identity = _identity(kernel, data, key, length)
+    compile_ahead(kernel, data, key, length)
     state, done = _start(kernel, data, key_start), 0
     chunks: list[list[np.ndarray]] = []
     if problem.checkpoint and problem.checkpoint.exists():

@@ -12,13 +12,14 @@ _PREFIX = "/jax/core/compile/"
 
 
 @cache
-def _compile_log() -> list[float]:
-    """Durations of every trace and compilation of this process, from the first use on."""
-    log: list[float] = []
+def _compile_log() -> list[tuple[float, float]]:
+    """Begin and end of every trace and compilation of this process, from the first use on."""
+    log: list[tuple[float, float]] = []
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event.startswith(_PREFIX):
-            log.append(duration_secs)
+            end = time.perf_counter()
+            log.append((end - duration_secs, end))
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return log
@@ -48,6 +49,9 @@ class Stopwatch:
         trace: TracebackType | None,
     ) -> None:
         wall = time.perf_counter() - self._start
-        # Traces nest, so their sum can exceed the clock.
-        compiling = min(sum(_compile_log()[self._compiled :], 0.0), wall)
+        # Traces nest and threads compile side by side: what counts is when any did.
+        compiling, reached = 0.0, self._start
+        for begin, end in sorted(_compile_log()[self._compiled :]):
+            compiling += max(0.0, end - max(begin, reached))
+            reached = max(reached, end)
         self.seconds = {"compile": compiling, "run": wall - compiling}
