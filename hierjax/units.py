@@ -19,8 +19,8 @@ __all__ = ["UnitMoments", "log_predictive", "unit_density", "unit_moments", "uni
 
 _NODES = 144
 _FARTHEST = 740.0
-# The heaviest nodes of quadrature; the thousands around them have no weight in double precision.
-_MOST_COMPONENTS = 2048
+# The share of quadrature's nodes that is mixed: those around have next to no weight.
+_HEAVIEST = 4 / 9
 # Equally spaced components this wide, in gaps between them, add up to a smooth density.
 _RESOLVED = 0.7
 
@@ -104,14 +104,11 @@ def _mixture(
     family: BetaBinomial, posterior: HyperPosterior, y: Float[Array, ""], n: Float[Array, ""]
 ) -> tuple[Population, Float[Array, "points"]]:
     component, weights = _components(family, posterior, y, n), posterior.weights
-    if min(weights.shape) > 1:
-        component = _widened(component)
-    component, weights = jax.tree.map(jnp.ravel, component), weights.ravel()
-    if weights.size > _MOST_COMPONENTS:
-        weights, heaviest = jax.lax.top_k(weights, _MOST_COMPONENTS)
-        component = jax.tree.map(lambda values: values[heaviest], component)
-        weights = weights / jnp.sum(weights)
-    return component, weights
+    if min(weights.shape) == 1:
+        return jax.tree.map(jnp.ravel, component), weights.ravel()
+    component = jax.tree.map(jnp.ravel, _widened(component))
+    weights, heaviest = jax.lax.top_k(weights.ravel(), int(_HEAVIEST * weights.size))
+    return jax.tree.map(lambda values: values[heaviest], component), weights / jnp.sum(weights)
 
 
 class _LogOdds(NamedTuple):
@@ -163,7 +160,8 @@ def unit_quantiles(
 
     Args:
         family: Conjugate family.
-        posterior: Posterior of the hyperparameters, with positive dispersion at all points.
+        posterior: Posterior of the hyperparameters, with positive dispersion at all points: the
+            lattice of quadrature, or points in a single row.
         successes: y of every unit (or distinct pair).
         trials: n likewise.
         levels: Probabilities p.
