@@ -102,8 +102,9 @@ def _estimate(
         return family.unconstrain(Population(mean, 1 - mean, correlation / (1 - correlation)))
 
     influence = jax.jacrev(eta)(weights)
-    units = jnp.sum(weights)
-    covariance = (influence * weights) @ influence.T * units / (units - 1)
+    units = jnp.sum(jnp.where(trials > 0, weights, 0.0))
+    correction = jnp.where(units > 1, units / (units - 1), jnp.nan)
+    covariance = (influence * weights) @ influence.T * correction
     return moments(weights), eta(weights), covariance
 
 
