@@ -15,6 +15,8 @@ from hierjax.fitting import Fit
 
 __all__ = ["run"]
 
+_NEEDED_LATER = ("arviz", "hierjax.plots", "hierjax.experiment.report")
+
 
 def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> RunRecord | None:
     """Runs a configuration and writes its directory.
@@ -52,7 +54,7 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
     changed = _changed_versions(directory.manifest(), manifest)
     directory.begin(plain, manifest)
     try:
-        found = fit_all(prepared, watch, directory.checkpoint)
+        found = fit_all(prepared, watch, directory.checkpoint, _NEEDED_LATER)
         with stages.time("answers"):
             record = answer(prepared, found)
         manifest |= {"state": "finished", "methods": _methods(found)}

@@ -149,7 +149,7 @@ def _print_fit(prepared: "Prepared") -> None:
     from hierjax.experiment.runner import fit_all
     from hierjax.experiment.terminal import watch
 
-    record = answer(prepared, fit_all(prepared, watch), compare=False)
+    record = answer(prepared, fit_all(prepared, watch, needed_later=["arviz"]), compare=False)
     _print_tables(record)
     _conclude(record, None)
 
@@ -162,7 +162,7 @@ def _print_tables(record: "RunRecord") -> None:
     print(f"{len(counts)} units, {counts.total_successes:,} successes", end="")
     print(f" of {counts.total_trials:,} trials")
     for name, found in record.fits.items():
-        print(f"{name}: {str(found.status).replace('_', ' ')}\n")
+        print(f"{name}: {str(found.status).replace('_', ' ')}")
         terminal.hyperparameters(record.hyper, record.level, out)
         terminal.units(record.units, record.level, out, "Units")
         if len(record.new_units):

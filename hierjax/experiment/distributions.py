@@ -15,7 +15,7 @@ _PROPER = {"mean_concentration": MeanConcentration, "shapes": Shapes}
 _KEY = "model.hyperprior"
 # NumPyro makes these from their parameters by functions.
 _FUNCTIONS = ("TruncatedCauchy", "TruncatedNormal")
-_WITHOUT_DENSITY = {"HurdleGamma", "HurdleLogNormal"}
+_WITHOUT_DENSITY = {"HurdleGamma", "HurdleLogNormal", "Unit"}
 
 
 def build_model(config: ModelConfig) -> Model:

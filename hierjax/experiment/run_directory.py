@@ -79,9 +79,7 @@ class RunDirectory:
         if not resume:
             state = "finished" if finished else "begun, not finished; --resume goes on with it"
             hint = "; choose another directory with --out" if finished else ""
-            raise ConfigError(
-                f"{self.path}: expected no run there, found this one {state}{hint}"
-            )
+            raise ConfigError(f"{self.path}: expected no run there, found this one {state}{hint}")
         return finished
 
     def begin(self, config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
@@ -168,9 +166,13 @@ class RunDirectory:
         while not there.exists() and there != there.parent:
             there = there.parent
         if not there.is_dir():
-            raise ConfigError(f"{self.path}: expected a directory to write, found a file at {there}")
+            raise ConfigError(
+                f"{self.path}: expected a directory to write, found a file at {there}"
+            )
         if not os.access(there, os.W_OK | os.X_OK):
-            raise ConfigError(f"{self.path}: expected a directory to write, found {there} read-only")
+            raise ConfigError(
+                f"{self.path}: expected a directory to write, found {there} read-only"
+            )
 
     def _held(self) -> dict[str, Any] | None:
         """The configuration of the run that the directory holds."""

@@ -1,10 +1,12 @@
 """From a checked configuration to answers: every method on the same data, under one model."""
 
+import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import jax
@@ -19,6 +21,7 @@ from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.hyperpriors import check_proper
+from hierjax.inference.result import Progress
 from hierjax.model import Model
 from hierjax.tally import Tally
 
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 # Given a method's name, what reports its progress for as long as it runs.
-Watch = Callable[[str], AbstractContextManager[Callable[[int, int], None] | None]]
+Watch = Callable[[str], AbstractContextManager[Progress | None]]
 
 
 class Stages(dict[str, float]):
@@ -117,13 +120,16 @@ def method_key(seed: int, name: str) -> Key[Array, ""]:
 
     Examples:
         >>> jax.random.key_data(method_key(1, "gibbs")).tolist()
-        [0, 0]
+        [1249314559, 2956370732]
     """
     return jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
 
 
 def fit_all(
-    prepared: Prepared, watch: Watch, checkpoint: Callable[[str], Path] | None = None
+    prepared: Prepared,
+    watch: Watch,
+    checkpoint: Callable[[str], Path] | None = None,
+    needed_later: Sequence[str] = (),
 ) -> Fitted:
     """Runs every method of a configuration; one that fails does not stop the others.
 
@@ -131,12 +137,13 @@ def fit_all(
         prepared: Data and model.
         watch: Is told of each method's progress.
         checkpoint: Where a sampler keeps its draws so far, and goes on from, given its name.
+        needed_later: Modules to import while a sampler runs.
 
     Returns:
         What the methods found.
     """
     config = prepared.config
-    found = Fitted()
+    found, ahead = Fitted(), _Ahead(needed_later)
     for entry in config.methods:
         name = entry.display_name
         with found.seconds.time(name), watch(name) as progress:
@@ -147,7 +154,7 @@ def fit_all(
                     entry.settings(),
                     key=method_key(config.seed, name),
                     precision=config.precision,
-                    progress=progress,
+                    progress=ahead.while_running(progress),
                     checkpoint=checkpoint and checkpoint(name),
                 )
             except (InferenceError, ModelError) as error:
@@ -158,6 +165,32 @@ def fit_all(
         else:
             found.fits[name] = result
     return found
+
+
+class _Ahead:
+    """Imports modules in a thread, from the time when compiled code leaves Python idle."""
+
+    def __init__(self, modules: Sequence[str]):
+        self._modules = list(modules)
+
+    def while_running(self, progress: Progress | None) -> Progress:
+        """A callback that passes progress on, and starts the imports when first called."""
+
+        def report(done: int, total: int) -> None:
+            if self._modules:
+                modules, self._modules = self._modules, []
+                threading.Thread(target=_import_all, args=(modules,)).start()
+            if progress is not None:
+                progress(done, total)
+
+        return report
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    # What cannot be imported fails again, and with its reason, where it is needed.
+    with suppress(Exception):
+        for module in modules:
+            import_module(module)
 
 
 def statuses(found: Fitted) -> Mapping[str, tuple[str, str]]:

@@ -2,10 +2,12 @@
 
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
@@ -36,6 +38,8 @@ def number(value: float, digits: int = 3) -> str:
     """
     if math.isnan(value):
         return "-"
+    if value == 0:
+        return "0"
     if abs(value) >= 10**digits and abs(value) < 10**7:
         return f"{value:.0f}"
     return f"{value:#.{digits}g}".removesuffix(".")
@@ -82,10 +86,10 @@ def overview(record: "RunRecord", out: Console) -> None:
     grid = _grid(["method"])
     names = ["alpha", "beta"]
     if len(record.new_units):
-        names.append(_printable(record.new_units.labels[0]))
+        names.append(textwrap.shorten(_printable(record.new_units.labels[0]), 24, placeholder="..."))
     for column in [*names, "max |z|", "seconds"]:
-        grid.add_column(column, justify="right")
-    grid.add_column("status")
+        grid.add_column(column, justify="right", no_wrap=True)
+    grid.add_column("status", no_wrap=True)
     hyper = {(row["method"], row["parameter"]): row for row in record.hyper.rows()}
     first = {}
     for row in record.predictions.rows():
@@ -104,26 +108,28 @@ def overview(record: "RunRecord", out: Console) -> None:
         seconds = record.seconds.get(name, math.nan)
         grid.add_row(*cells, f"{seconds:.1f}", _coloured(status))
     out.print(grid)
-    level = f"{100 * record.level:g} % interval"
+    points = [name for name, fit in record.fits.items() if fit.is_point]
+    estimates = f" ({' and '.join(points)}: estimates)" if points else ""
+    out.print(f"alpha, beta: posterior medians{estimates}", style="dim")
+    if len(record.new_units):
+        out.print(f"rate: posterior mean and {100 * record.level:g} % interval", style="dim")
     out.print(
-        f"alpha and beta: medians (moments and type2_mle: estimates); rates: mean and {level};\n"
-        "max |z|: largest difference from quadrature, in Monte Carlo standard errors",
-        style="dim",
+        "max |z|: largest difference from quadrature, in Monte Carlo standard errors", style="dim"
     )
 
 
 def hyperparameters(table: "Table", level: float, out: Console) -> None:
     """Prints the summary of the hyperparameters of one method."""
-    names = ["mean", "sd", "median", "low", "high", "ess_bulk", "ess_tail", "r_hat"]
-    shown = [name for name in names if not all(map(math.isnan, table[name].tolist()))]
-    out.print("Hyperparameters", style="bold")
+    columns = {name: table[name] for name in ("mean", "sd", "median", "low", "high", "r_hat")}
+    columns["ess"] = np.minimum(table["ess_bulk"], table["ess_tail"])
+    shown = [name for name in columns if not np.isnan(columns[name]).all()]
+    out.print("\nHyperparameters", style="bold")
     grid = _grid(["parameter"])
     for name in shown:
-        grid.add_column(_heading(name, level), justify="right")
-    for row in table.rows():
-        digits = {"r_hat": 4, "ess_bulk": 1, "ess_tail": 1}
-        cells = [number(row[name], digits.get(name, 4)) for name in shown]
-        grid.add_row(row["parameter"], *cells)
+        grid.add_column(_heading(name, level), justify="right", no_wrap=True)
+    for row, parameter in enumerate(table["parameter"].tolist()):
+        cells = [_hyper_cell(name, float(columns[name][row])) for name in shown]
+        grid.add_row(parameter, *cells)
     out.print(grid)
 
 
@@ -134,12 +140,12 @@ def units(table: "Table", level: float, out: Console, title: str) -> None:
     if cut:
         rows.sort(key=lambda row: row["mean"])
         title += f" ({_SHOWN_UNITS} lowest and {_SHOWN_UNITS} highest means of {len(rows):,})"
-    out.print(title, style="bold")
+    out.print(f"\n{title}", style="bold")
     grid = _grid(["label"])
     whole = ["successes", "trials"]
-    real = ["raw_rate", "mean", "sd", "median", "low", "high", "shrinkage"]
+    real = ["raw_rate", "mean", "sd", "low", "high", "shrinkage"]
     for name in [*whole, *real]:
-        grid.add_column(_heading(name, level), justify="right")
+        grid.add_column(_heading(name, level), justify="right", no_wrap=True)
     for position, row in enumerate(rows):
         if cut and position == _SHOWN_UNITS:
             grid.add_row("...")
@@ -153,8 +159,16 @@ def _grid(text_columns: Sequence[str]) -> Grid:
     """A table without lines, two spaces between columns."""
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in text_columns:
-        grid.add_column(name, overflow="ellipsis", no_wrap=True)
+        grid.add_column(name, overflow="fold")
     return grid
+
+
+def _hyper_cell(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if name in ("ess", "r_hat"):
+        return f"{value:.0f}" if name == "ess" else f"{value:.3f}"
+    return number(value, 3 if name == "sd" else 4)
 
 
 def _heading(name: str, level: float) -> str:
