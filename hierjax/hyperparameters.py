@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from statistics import NormalDist
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int
 
 from hierjax import lattice as calculus
@@ -198,7 +198,7 @@ def summarize_point(
     values = np.where(np.isfinite(values), values, np.nan)
     columns = {"mean": values, "median": values.copy()}
     if covariance is not None:
-        z = float(ndtri(levels[2]))
+        z = NormalDist().inv_cdf(levels[2])
         errors = wald(eta, np.asarray(covariance, np.float64), z)
         ends = np.array([errors[name] for name in PARAMETERS]).T
         columns |= dict(zip(("sd", "low", "high"), ends, strict=True))
