@@ -17,9 +17,8 @@ from pydantic.dataclasses import dataclass
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import judge_draws
 from hierjax.inference.result import Problem, Result, Status
-from hierjax.inference.sampling import overdispersed_starts, sample
+from hierjax.inference.sampling import compile_ahead, overdispersed_starts, sample
 from hierjax.inference.stopwatch import Stopwatch
-from hierjax.keys import require_key
 from hierjax.log_gamma import log_beta_draws
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
@@ -237,17 +236,23 @@ class Gibbs:
             spread + _RIDGE * jnp.diag(state.covariance.diagonal()),
         )
 
-    def run(self, problem: Problem) -> Result:
-        """Samples and judges the draws; see `Gibbs`."""
-        key = require_key(problem.key)
+    def _data(self, problem: Problem) -> GibbsData:
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
         units = problem.units()
         model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
         successes, trials = jnp.asarray(units.successes), jnp.asarray(units.trials)
-        data = GibbsData(model, tally, successes, trials - successes)
+        return GibbsData(model, tally, successes, trials - successes)
+
+    def compile(self, problem: Problem) -> None:
+        """Compiles what `run` will need, as another method runs."""
         steps = self.warmup + self.draws * self.thinning
+        compile_ahead(self, self._data(problem), problem, steps, self.chunk)
+
+    def run(self, problem: Problem) -> Result:
+        """Samples and judges the draws; see `Gibbs`."""
+        data, steps = self._data(problem), self.warmup + self.draws * self.thinning
         with Stopwatch() as watch:
-            outputs = sample(self, data, problem, key, steps, self.chunk)
+            outputs = sample(self, data, problem, steps, self.chunk)
         kept = {
             name: np.swapaxes(values[self.warmup :: self.thinning], 0, 1)
             for name, values in outputs.items()

@@ -13,9 +13,8 @@ from hierjax.families.beta_binomial import Rate
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import judge_draws
 from hierjax.inference.result import Problem, Result, Status
-from hierjax.inference.sampling import overdispersed_starts, sample
+from hierjax.inference.sampling import compile_ahead, overdispersed_starts, sample
 from hierjax.inference.stopwatch import Stopwatch
-from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import Tally, TallyArrays
@@ -163,15 +162,21 @@ class NUTS:
 
         return jax.vmap(chain)(position["eta"], position["units"])
 
-    def run(self, problem: Problem) -> Result:
-        """Samples and judges the draws; see `NUTS`."""
-        key = require_key(problem.key)
+    def _data(self, problem: Problem) -> NutsData:
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
         units = problem.units()
         model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
-        data = NutsData(model, tally, jnp.asarray(units.successes), jnp.asarray(units.trials))
+        return NutsData(model, tally, jnp.asarray(units.successes), jnp.asarray(units.trials))
+
+    def compile(self, problem: Problem) -> None:
+        """Compiles what `run` will need, as another method runs."""
+        compile_ahead(self, self._data(problem), problem, self.warmup + self.draws, self.chunk)
+
+    def run(self, problem: Problem) -> Result:
+        """Samples and judges the draws; see `NUTS`."""
+        data, steps = self._data(problem), self.warmup + self.draws
         with Stopwatch() as watch:
-            outputs = sample(self, data, problem, key, self.warmup + self.draws, self.chunk)
+            outputs = sample(self, data, problem, steps, self.chunk)
         kept = {name: np.swapaxes(values[self.warmup :], 0, 1) for name, values in outputs.items()}
         status, message, diagnostics = judge_draws(kept["eta"])
         divergences = int(kept["divergent"].sum())

@@ -15,10 +15,11 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hierjax.errors import InferenceError
 from hierjax.inference.result import Problem
+from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
 
-__all__ = ["Kernel", "chunk_length", "compile_ahead", "overdispersed_starts", "sample"]
+__all__ = ["Kernel", "compile_ahead", "overdispersed_starts", "sample"]
 
 # Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
 _BLOCK = 25
@@ -97,36 +98,36 @@ def _advance(
     return state, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
 
 
-def chunk_length(steps: int, chunk: int) -> int:
+def _chunk_length(steps: int, chunk: int) -> int:
     """Steps of every compiled chunk: whole blocks, and no more than are asked for."""
     return -(-min(chunk, steps) // _BLOCK) * _BLOCK
 
 
-def compile_ahead(kernel: Kernel, data: PyTree, key: Key[Array, ""], length: int) -> None:
+def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int) -> None:
     """Compiles a kernel's start and its chunk side by side, so that two cores share the work.
 
     Args:
         kernel: The sampler.
-        data: What its functions are given; of this and the key only shapes and types matter.
-        key: Typed key.
-        length: Steps of a chunk.
+        data: What its functions are given; only shapes and types matter.
+        problem: For its key.
+        steps: Number of steps that `sample` will be asked for.
+        chunk: Steps between progress reports.
     """
-    x64 = jax.config.jax_enable_x64
+    x64, key = jax.config.jax_enable_x64, require_key(problem.key)
     state = jax.eval_shape(partial(_start, kernel), data, key)
 
     def compile_chunk() -> None:
         with jax.enable_x64(x64):  # a thread has a setting of its own
+            length = _chunk_length(steps, chunk)
             _advance.lower(kernel, data, key, state, jnp.asarray(0), length).compile()
 
     with ThreadPoolExecutor(1) as pool:
-        chunk = pool.submit(compile_chunk)
+        advance = pool.submit(compile_chunk)
         _start.lower(kernel, data, key).compile()
-        chunk.result()
+        advance.result()
 
 
-def sample(
-    kernel: Kernel, data: PyTree, problem: Problem, key: Key[Array, ""], steps: int, chunk: int
-) -> PyTree:
+def sample(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int) -> PyTree:
     """Runs a kernel for a number of steps, chunk by chunk.
 
     Every chunk has the same compiled length, so there is one compilation; draws do not depend on
@@ -136,8 +137,7 @@ def sample(
     Args:
         kernel: The sampler.
         data: What its functions are given.
-        problem: For its progress callback and checkpoint.
-        key: Typed key.
+        problem: For its key, progress callback and checkpoint.
         steps: Number of steps.
         chunk: Steps between progress reports and checkpoints.
 
@@ -145,12 +145,13 @@ def sample(
         The outputs of all steps, on the host, steps first.
 
     Raises:
+        TypeError: If the problem has no typed key.
         InferenceError: If the checkpoint belongs to another problem, or is none.
     """
-    length = chunk_length(steps, chunk)
+    key, length = require_key(problem.key), _chunk_length(steps, chunk)
     key_start, key_steps = jax.random.split(key)
     identity = _identity(kernel, data, key, length)
-    compile_ahead(kernel, data, key, length)
+    compile_ahead(kernel, data, problem, steps, chunk)
     state, done = _start(kernel, data, key_start), 0
     chunks: list[list[np.ndarray]] = []
     if problem.checkpoint and problem.checkpoint.exists():
