@@ -4,12 +4,15 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import Array, Key
 
 from hierjax.counts import Counts
@@ -21,7 +24,7 @@ from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.hyperpriors import check_proper
-from hierjax.inference.result import Progress
+from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
 from hierjax.tally import Tally
 
@@ -144,9 +147,11 @@ def fit_all(
     """
     config = prepared.config
     found, ahead = Fitted(), _Ahead(needed_later)
+    compiling = _Compiling(prepared)
     for entry in config.methods:
         name = entry.display_name
         with found.seconds.time(name), watch(name) as progress:
+            compiling.wait(name)
             try:
                 result = fit(
                     prepared.counts,
@@ -165,6 +170,36 @@ def fit_all(
         else:
             found.fits[name] = result
     return found
+
+
+class _Compiling:
+    """Compiles the samplers in a thread, one after the other, while other methods are at work.
+
+    Seconds spent waiting for it count as the sampler's own, and as compilation.
+    """
+
+    def __init__(self, prepared: Prepared):
+        samplers = [entry for entry in prepared.config.methods if entry.method in ("nuts", "gibbs")]
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="compile")
+        self._done = {
+            entry.display_name: self._pool.submit(self._compile, prepared, entry)
+            for entry in samplers
+        }
+        self._pool.shutdown(wait=False)
+
+    @staticmethod
+    def _compile(prepared: Prepared, entry: Any) -> None:
+        config = prepared.config
+        # What is wrong is found again, and reported, by the run itself.
+        with suppress(Exception), jax.enable_x64(config.precision == "float64"):
+            key = method_key(config.seed, entry.display_name)
+            dtype = np.float64 if config.precision == "float64" else np.float32
+            entry.settings().compile(Problem(prepared.model, prepared.counts, dtype, key))
+
+    def wait(self, name: str) -> None:
+        """Returns when a method's code is compiled, at once if there is nothing to wait for."""
+        if name in self._done:
+            self._done[name].result()
 
 
 class _Ahead:
