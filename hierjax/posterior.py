@@ -38,7 +38,8 @@ class HyperPosterior(NamedTuple):
 
     def mean(self, values: Float[Array, "rows columns"]) -> Float[Array, ""]:
         """Posterior expectation of a function given at the points."""
-        return jnp.sum(self.weights * values)
+        # At points without weight the function may not be representable.
+        return jnp.sum(jnp.where(self.weights > 0, self.weights * values, 0.0))
 
 
 def merge(posterior: HyperPosterior, cells: int) -> HyperPosterior:

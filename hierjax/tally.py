@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hierjax.counts import Counts
+from hierjax.errors import DataError
 
 __all__ = ["Tally", "TallyArrays"]
 
@@ -68,6 +69,18 @@ def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndar
     """Weight of units whose value exceeds k, for k = 0 .. length - 1."""
     histogram = np.bincount(values, multiplicity, minlength=length + 1)
     return histogram[::-1].cumsum()[::-1][1:]
+
+
+def _check_digits(successes: np.ndarray, trials: np.ndarray, dtype: type) -> None:
+    failures = trials - successes
+    held = trials.astype(dtype) - successes.astype(dtype)
+    lost = np.flatnonzero(np.abs(held - failures) > 1e-3 * failures)
+    if lost.size:
+        y, n = successes[lost[0]], trials[lost[0]]
+        raise DataError(
+            f"{np.dtype(dtype)} holds too few digits for a unit of {y} successes in {n} trials; "
+            "use float64"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +170,11 @@ class Tally:
 
         Returns:
             Counts of counts for units of few trials, pairs for the rest.
+
+        Raises:
+            DataError: If the type has too few digits to tell successes from trials.
         """
+        _check_digits(self.successes, self.trials, dtype)
         length = self._dense_length()
         few = self.trials <= length
         y, n, weight = self.successes[few], self.trials[few], self.multiplicity[few]

@@ -47,8 +47,12 @@ def _components(
 ) -> Population:
     """The unit's conjugate posterior at every point."""
 
+    least = jnp.finfo(trials.dtype).tiny
+
     def one(eta: Float[Array, "2"]) -> Population:
-        return family.update(successes, trials, family.constrain(eta))
+        mean, complement, dispersion = family.update(successes, trials, family.constrain(eta))
+        # A mean that underflows would have no log-odds.
+        return Population(jnp.maximum(mean, least), jnp.maximum(complement, least), dispersion)
 
     return jax.vmap(jax.vmap(one))(posterior.points)
 

@@ -129,7 +129,8 @@ def _row_map(
     mode, _, _, _, value, _, curvature = jax.lax.fori_loop(
         0, _MODE_STEPS + 1, step, (start, -limit, limit, 4 * one, zero, zero, -one)
     )
-    scale = jax.lax.rsqrt(-curvature)
+    # Rows at the ends of the floating type's range have no finite density, and no weight.
+    scale = jnp.where(jnp.isfinite(curvature), jax.lax.rsqrt(-curvature), 1.0)
     return mode, scale, value + jnp.log(scale)
 
 
