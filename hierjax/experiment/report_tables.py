@@ -80,8 +80,10 @@ def _grouped(rows: Iterable[dict[str, Any]], key: str) -> Iterator[tuple[Any, li
 
 
 def spread(row: Mapping[str, Any]) -> float:
-    """A standard deviation, or what a width would make of it where there is none."""
-    return row["sd"] if np.isfinite(row["sd"]) else (row["high"] - row["low"]) / 3.3
+    """A standard deviation, or else what a width, or the value, would make of it."""
+    width = (row["high"] - row["low"]) / 3.3
+    known = [value for value in (row["sd"], width) if np.isfinite(value) and value > 0]
+    return known[0] if known else 0.1 * abs(row["median"])
 
 
 def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:

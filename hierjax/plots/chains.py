@@ -181,7 +181,7 @@ def agreement(
     ax = new_axes(ax, height=1.4 + 0.3 * max(len(quantities), 1))
     ax.axvspan(-1.96, 1.96, color="#eeeeee", linewidth=0, label="95% if right")
     ax.axvline(0, color=MUTED, linewidth=0.8)
-    offsets = np.linspace(0.18, -0.18, len(methods)) if len(methods) > 1 else np.zeros(1)
+    offsets = np.linspace(0.18, -0.18, len(methods)) if len(methods) > 1 else np.zeros(len(methods))
     for method, offset in zip(methods, offsets, strict=True):
         mine = keep & (table["method"] == method)
         rows = [quantities.index(quantity) + offset for quantity in table["quantity"][mine]]

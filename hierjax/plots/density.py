@@ -31,7 +31,7 @@ def rate_grid(
     successes: int,
     trials: int,
     limits: tuple[float, float],
-    points: int = 301,
+    points: int = 401,
 ) -> Float[np.ndarray, " points"]:
     """Rates within limits, denser where the unit's density is.
 
@@ -99,14 +99,14 @@ def draw_density(
 
 def _limits(fit: Fit, successes: int, trials: int) -> tuple[float, float]:
     """Rates worth showing: the unit's, most of its likelihood's, and the population's nearby."""
-    row = fit.predict(successes, trials, level=0.998)
+    row = fit.predict(successes, trials, level=0.99)
     low, high = float(row["low"][0]), float(row["high"][0])
     if trials:
         center = (successes + 1) / (trials + 2)
         spread = (center * (1 - center) / (trials + 3)) ** 0.5
         low = min(low, successes / trials, center - 2.5 * spread)
         high = max(high, successes / trials, center + 2.5 * spread)
-    reach = 2.5 * (high - low)
+    reach = 1.5 * (high - low)
     population = fit.predict(0, 0, level=0.95)
     low = min(low, max(float(population["low"][0]), low - reach))
     high = max(high, min(float(population["high"][0]), high + reach))
@@ -149,7 +149,9 @@ def new_unit(
     styles, heights = method_styles(fits), []
     first = leading(fits)
     limits = _limits(fits[first], successes, trials)
-    grid = rate_grid({first: fits[first]}, successes, trials, limits)
+    # Samplers' densities are as wide as the first's; point estimates' may be narrow.
+    seen = {name: fit for name, fit in fits.items() if name == first or fit.is_point}
+    grid = rate_grid(seen, successes, trials, limits)
     title = f"population ({styles[first].label})"
     muted = MethodStyle(title, MUTED, (0, ()), "o")
     heights.append(draw_density(ax, fits[first], (0, 0), grid, muted, title, width=0.9))
@@ -160,14 +162,16 @@ def new_unit(
         dashed: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (4, 2))}
         ax.plot(grid, density, label="likelihood, scaled", **dashed)
         heights.append(float(density.max()))
+    posterior = {}
     for name, fit in fits.items():
         # The first of curves that coincide stays visible under the others.
-        width = 3.6 if name == first else 1.8
-        style = styles[name]
-        heights.append(
-            draw_density(ax, fit, (successes, trials), grid, style, style.label, width=width)
-        )
-    ax.set(xlabel="rate", ylabel="density", xlim=limits, ylim=(0, 1.06 * max(heights) or 1.0))
+        width, style = 3.6 if name == first else 1.8, styles[name]
+        data = (successes, trials)
+        posterior[name] = draw_density(ax, fit, data, grid, style, style.label, width=width)
+    # Draws of almost complete pooling are spikes, which must not flatten everything else.
+    top = max(*heights, posterior[first])
+    top = max(top, min(1.5 * top, *posterior.values())) or max(posterior.values()) or 1.0
+    ax.set(xlabel="rate", ylabel="density", xlim=limits, ylim=(0, 1.06 * top))
     known = f"{successes:,} of {trials:,}" if trials else "no trials"
     outside_legend(ax, title=f"{label}: {known}")
     return ax

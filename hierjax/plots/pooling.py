@@ -46,7 +46,7 @@ def _jeffreys(
 @styled
 def pooling(
     fits: Fit | Mapping[str, Fit],
-    axes: Sequence[Axes] | None = None,
+    axes: Sequence[Axes] | np.ndarray | None = None,
     *,
     level: float = 0.9,
     estimates: Mapping[str, Table] | None = None,
@@ -186,10 +186,11 @@ def interval_widths(
     )
     ax.set(xlabel="trials of the unit", ylabel=f"ratio of {100 * level:g}% interval widths")
     if trials.max() > 100 * max(int(trials.min()), 1):
-        ax.set_xscale(
-            "log" if trials.min() > 0 else "symlog",
-            **({} if trials.min() > 0 else {"linthresh": 1.0}),
-        )
+        if trials.min() > 0:
+            ax.set_xscale("log")
+        else:
+            ax.set_xscale("symlog", linthresh=1.0)
+            ax.set_xlim(left=-0.3)
     low, high = ax.get_ylim()
     ax.set_ylim(max(min(low, 0.9), 0.0), max(high, 1.02))
     outside_legend(ax, 2, [points, line])

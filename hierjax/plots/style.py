@@ -184,19 +184,21 @@ def rows_shown(rows: int, most: int) -> np.ndarray:
 
 @styled
 def new_panels(
-    rows: int, columns: int, width: float, height: float, share: bool = False
+    rows: int, columns: int, width: float | int, height: float | int, share: bool = False
 ) -> np.ndarray:
     """Axes of a new figure of so many inches, which no global list of figures knows of."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
 
 
-def new_axes(ax: Axes | None, width: float = 6.0, height: float = 4.0) -> Axes:
+def new_axes(ax: Axes | None, width: float | int = 6.0, height: float | int = 4.0) -> Axes:
     """The axes given, or those of a new figure."""
     return new_panels(1, 1, width, height)[0, 0] if ax is None else ax
 
 
-def point_key(label: str, color: str, size: float = 7, marker: str = "o", **look: Any) -> Line2D:
+def point_key(
+    label: str, color: str, size: float | int = 7, marker: str = "o", **look: Any
+) -> Line2D:
     """What a legend shows for points: a marker without transparency, of a size of its own."""
     given: dict[str, Any] = {
         "linestyle": "",
