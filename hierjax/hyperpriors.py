@@ -113,7 +113,7 @@ def _check_distribution(
         found = f"{type(distribution).__name__}"
     elif distribution.batch_shape or distribution.event_shape:
         found = f"{type(distribution).__name__} of shape {distribution.shape()}"
-    elif type(distribution).__name__.startswith("Improper"):
+    elif _improper(distribution):
         found = "an improper distribution"
     elif not _support_within(distribution.support, upper, constraints):
         found = f"{type(distribution).__name__} with support {distribution.support}"
@@ -122,6 +122,13 @@ def _check_distribution(
             f"{owner} hyperprior: expected {name} to be a scalar numpyro distribution on "
             f"{expected}, found {found}"
         )
+
+
+def _improper(distribution: Any) -> bool:
+    """Whether it is, or is made from, a density that does not integrate to one."""
+    if type(distribution).__name__ in ("ImproperUniform", "MaskedDistribution"):
+        return True
+    return hasattr(distribution, "base_dist") and _improper(distribution.base_dist)
 
 
 def _support_within(support: Any, upper: float, constraints: Any) -> bool:
@@ -138,8 +145,16 @@ def _support_within(support: Any, upper: float, constraints: Any) -> bool:
 
 def _moments(*distributions: "Distribution") -> int:
     """Finite moments of the prior carry over: the likelihood is bounded."""
-    finite = [(bool(jnp.isfinite(d.mean)), bool(jnp.isfinite(d.variance))) for d in distributions]
-    return min(int(mean) + int(mean and variance) for mean, variance in finite)
+
+    def finite(distribution: "Distribution", name: str) -> bool:
+        # NumPyro does not know those of every distribution, and divides by zero for some.
+        try:
+            return bool(jnp.isfinite(getattr(distribution, name)))
+        except (NotImplementedError, ZeroDivisionError):
+            return False
+
+    orders = [(finite(d, "mean"), finite(d, "variance")) for d in distributions]
+    return min(int(mean) + int(mean and variance) for mean, variance in orders)
 
 
 @dataclass(frozen=True)

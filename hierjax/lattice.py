@@ -52,7 +52,7 @@ def derivative(values: Float[Array, "*batch nodes"], step: Float[Array, ""]) -> 
 def difference(values: Float[Array, "nodes"]) -> Float[Array, "nodes"]:
     """Derivative of a function that does not decay, in steps, by five-point differences."""
     inner = (values[:-4] - 8 * values[1:-3] + 8 * values[3:-1] - values[4:]) / 12
-    rough = jnp.gradient(values)
+    rough = jnp.asarray(jnp.gradient(values))
     return jnp.concatenate([rough[:2], inner, rough[-2:]])
 
 
@@ -68,7 +68,9 @@ def _quintic(s: Array, ends: tuple[Array, ...]) -> Array:
     return value0 + s * (slope0 + s * (curve0 / 2 + s * (c3 + s * (c4 + s * c5))))
 
 
-def _ends(total: Array, density: Array, slope: Array, step: Array, left: Array) -> tuple:
+def _ends(
+    total: Array, density: Array, slope: Array, step: Array, left: Array
+) -> tuple[Array, ...]:
     scaled = (total, density * step, slope * step * step)
     return tuple(values[left + side] for side in (0, 1) for values in scaled)
 

@@ -73,7 +73,7 @@ def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndar
 
 def _check_digits(successes: np.ndarray, trials: np.ndarray, dtype: type) -> None:
     failures = trials - successes
-    held = trials.astype(dtype) - successes.astype(dtype)
+    held: np.ndarray = trials.astype(dtype) - successes.astype(dtype)
     lost = np.flatnonzero(np.abs(held - failures) > 1e-3 * failures)
     if lost.size:
         y, n = successes[lost[0]], trials[lost[0]]

@@ -46,7 +46,6 @@ def _components(
     trials: Float[Array, ""],
 ) -> Population:
     """The unit's conjugate posterior at every point."""
-
     least = jnp.finfo(trials.dtype).tiny
 
     def one(eta: Float[Array, "2"]) -> Population:
