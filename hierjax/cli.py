@@ -15,6 +15,8 @@ import typer
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -103,9 +105,7 @@ def fit_command(
     ] = None,
     method: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="moments, type2_mle, quadrature (exact), nuts or gibbs."
-        ),
+        typer.Option(metavar="NAME", help="moments, type2_mle, quadrature (exact), nuts or gibbs."),
     ] = "quadrature",
     new: Annotated[
         list[str] | None,
@@ -186,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not hasattr(error, "format_message"):
             raise
         _fail(error.format_message())
+    if code == _INTERRUPTED:
+        print("interrupted; a run that was begun goes on with --resume", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 

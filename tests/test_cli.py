@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from hierjax.datasets import rat_tumors
+from hierjax.experiment.run_directory import OWN
 from hierjax.inference.convergence import import_arviz
 
 ROOT = Path(__file__).parents[1]
-HEAVY = "jax numpy pydantic matplotlib arviz scipy numpyro optax yaml rich".split()
+HEAVY = ("jax", "numpy", "pydantic", "matplotlib", "arviz", "scipy", "numpyro", "yaml", "rich")
 SMALL = """\
 name: small
 data: {dataset: rat_tumors}
@@ -208,10 +209,7 @@ def rows(path):
 def test_a_run_writes_its_directory(finished):
     run, done = finished
     assert done.code == 0, done.err
-    assert sorted(path.name for path in run.iterdir()) == sorted(
-        "config.yaml manifest.json hyper.csv units.csv new_units.csv agreement.csv loo.csv draws "
-        "figures report.html".split()
-    )
+    assert sorted(path.name for path in run.iterdir()) == sorted(OWN)
     assert [path.name for path in (run / "draws").iterdir()] == ["gibbs.nc"]
     assert all(path.suffix == ".png" for path in (run / "figures").iterdir())
     assert "report: runs/small/report.html" in done.out
@@ -220,7 +218,7 @@ def test_a_run_writes_its_directory(finished):
 def test_a_run_ends_with_one_line_a_method(finished):
     _, done = finished
     lines = done.out.splitlines()
-    assert lines[0].split() == "method alpha beta current max |z| seconds status".split()
+    assert " ".join(lines[0].split()) == "method alpha beta current max |z| seconds status"
     assert [line.split()[0] for line in lines[1:4]] == ["moments", "quadrature", "gibbs"]
     assert lines[1].split()[1:4] == ["1.38", "8.75", "0.223"]
     assert "0.210 [0.101, 0.346]" in lines[2]
@@ -230,7 +228,8 @@ def test_a_run_ends_with_one_line_a_method(finished):
 def test_the_tables_hold_the_answers(finished):
     run, _ = finished
     header, hyper = rows(run / "hyper.csv")
-    assert header == "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat".split(",")
+    columns = "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
+    assert header == columns.split(",")
     assert len(hyper) == 3 * 6
     exact = {row["parameter"]: row for row in hyper if row["method"] == "quadrature"}
     # Reference values of an independent quadrature; the mean of alpha does not exist.
@@ -343,7 +342,8 @@ def test_a_method_that_fails_does_not_stop_the_others(command, tmp_path):
 
 def test_fit_prints_tables(command, tmp_path):
     counts = rat_tumors()
-    lines = [f"{label},{y},{n}" for label, y, n in zip("a" * 70, counts.successes, counts.trials)]
+    pairs = zip(counts.successes, counts.trials, strict=True)
+    lines = [f"a,{y},{n}" for y, n in pairs]
     (tmp_path / "rats.csv").write_text("\n".join(["id,tumors,rats", *lines]))
     columns = ["--successes", "tumors", "--trials", "rats", "--label", "id"]
     done = command("fit", "rats.csv", *columns, "--new", "current=4/14", cwd=tmp_path)

@@ -27,7 +27,7 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
     Args:
         prepared: Data, model and configuration, checked.
         path: The run's directory.
-        watch: Is told of each method's progress.
+        watch: Is told of each method's progress, and of other stages.
         resume: Whether to go on with a run that was cut short, to the same files.
 
     Returns:
@@ -55,7 +55,7 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
     directory.begin(plain, manifest)
     try:
         found = fit_all(prepared, watch, directory.checkpoint, _NEEDED_LATER)
-        with stages.time("answers"):
+        with stages.time("answers"), watch("answers"):
             record = answer(prepared, found)
         manifest |= {"state": "finished", "methods": _methods(found)}
         record = dataclasses.replace(
@@ -64,7 +64,8 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
             warnings=(*record.warnings, *changed),
             manifest={**manifest, "methods": _without_seconds(manifest["methods"])},
         )
-        _write(directory, record, stages)
+        with watch("figures and report"):
+            _write(directory, record, stages)
         manifest |= {"warnings": list(record.warnings), "seconds": dict(stages)}
         directory.finish(manifest)
     finally:
@@ -135,7 +136,9 @@ def _without_seconds(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
 def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What is not as it was when a run was begun that is now resumed."""
     old, new = before.get("versions", {}), now["versions"]
-    changed = [f"{name} {old[name]} (now {new.get(name)})" for name in old if old[name] != new.get(name)]
+    changed = [
+        f"{name} {old[name]} (now {new.get(name)})" for name in old if old[name] != new.get(name)
+    ]
     if not changed:
         return []
     return [f"begun with {', '.join(changed)}: an uninterrupted run may give other draws"]

@@ -1,6 +1,6 @@
 """The answers of a run as tables, computed once for the files, the report and the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ from hierjax.table import Table
 
 __all__ = ["answer"]
 
-HYPER = "method parameter mean sd low median high ess_bulk ess_tail r_hat".split()
-UNITS = "method label successes trials raw_rate mean sd low median high shrinkage".split()
-AGREEMENT = "method quantity value reference mcse z".split()
+HYPER = "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
+UNITS = "method,label,successes,trials,raw_rate,mean,sd,low,median,high,shrinkage"
+AGREEMENT = "method,quantity,value,reference,mcse,z"
 # False alarms once in 16,000 quantities.
 _LARGEST_Z = 4.0
 
@@ -61,18 +61,17 @@ def _predictions(fits: Mapping[str, Fit], asked: NewUnits, level: float) -> Tabl
     """What each method says of the units asked about."""
     if not len(asked):
         return _stacked({}, UNITS)
-    successes, trials, labels = map(list, (asked.successes, asked.trials, asked.labels))
     tables = {
-        name: each.predict(successes, trials, level=level, label=labels)
+        name: each.predict(asked.successes, asked.trials, level=level, label=asked.labels)
         for name, each in fits.items()
     }
     return _stacked(tables, UNITS)
 
 
-def _stacked(tables: Mapping[str, Table], columns: Sequence[str]) -> Table:
+def _stacked(tables: Mapping[str, Table], header: str) -> Table:
     """The tables of all methods in one, the method's name in front of each row."""
     if not tables:
-        return Table({column: np.empty(0) for column in columns})
+        return Table({column: np.empty(0) for column in header.split(",")})
     return Table.stack([table.with_columns(method=name) for name, table in tables.items()])
 
 
@@ -88,9 +87,7 @@ def _reference(prepared: Prepared, found: Fitted) -> tuple[Fit | None, list[str]
     return result, []
 
 
-def _agreement(
-    fits: Mapping[str, Fit], reference: Fit | None, asked: NewUnits
-) -> Table | None:
+def _agreement(fits: Mapping[str, Fit], reference: Fit | None, asked: NewUnits) -> Table | None:
     """Every method but the reference itself against it."""
     if reference is None:
         return None

@@ -34,7 +34,9 @@ _LIMITS = {
 }
 
 
-def complaints(error: ValidationError, model: type[BaseModel], given: Any) -> list[tuple[Path, str]]:
+def complaints(
+    error: ValidationError, model: type[BaseModel], given: Any
+) -> list[tuple[Path, str]]:
     """Every error of a validation, as a path and a sentence about it.
 
     Args:
@@ -165,13 +167,17 @@ def _describe(here: Schema, schema: Schema) -> str:
         return ("one of " if len(options) > 1 else "") + ", ".join(map(str, options))
     if "anyOf" in here:
         return " or ".join(_describe(branch, schema) for branch in here["anyOf"])
-    text = _TYPES.get("object" if "discriminator" in here else here.get("type", ""), "another value")
+    text = _TYPES.get(
+        "object" if "discriminator" in here else here.get("type", ""), "another value"
+    )
     if here.get("type") == "array" and "prefixItems" in here:
         items = [_describe(item, schema) for item in here["prefixItems"]]
         return f"a list of {len(items)}: {', '.join(items)}"
     limits = [f"{words} {here[key]}" for key, words in _LIMITS.items() if key in here]
     if here.get("minItems") or here.get("minLength"):
-        text = {"array": "a list that is not empty", "string": "text that is not empty"}[here["type"]]
+        text = {"array": "a list that is not empty", "string": "text that is not empty"}[
+            here["type"]
+        ]
     if here.get("pattern"):
         text = "letters, digits, spaces and _.,+=()-, a letter or digit first"
     return f"{text} {' and '.join(limits)}".rstrip()

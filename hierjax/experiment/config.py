@@ -147,9 +147,7 @@ def load_counts(config: "Config") -> Counts:
     data = config.data
     if data.path is None or data.successes is None or data.trials is None:
         return datasets.load(data.dataset or "")
-    return read_counts(
-        data.path, data.successes, data.trials, data.label, data.group, data.weight
-    )
+    return read_counts(data.path, data.successes, data.trials, data.label, data.group, data.weight)
 
 
 def _placed(
@@ -163,7 +161,7 @@ def _placed(
     from hierjax.experiment import complaints
 
     key = complaints.key_text(path)
-    for origin, setting in reversed(origins.items()):
+    for origin, setting in reversed(list(origins.items())):
         if path[: len(origin)] == origin:
             within = key if path != origin else ""
             return ": ".join(filter(None, (f"--set {setting}", within, text)))
@@ -211,7 +209,9 @@ def _step(value: Any, part: str, setting: str, path: "KeyPath") -> str | int:
     place = f"--set {setting}: {complaints.key_text(path)}"
     if isinstance(value, list):
         if not part.isdecimal() or int(part) >= len(value):
-            raise ConfigError(f"{place}: expected an index from 0 to {len(value) - 1}, found {part}")
+            raise ConfigError(
+                f"{place}: expected an index from 0 to {len(value) - 1}, found {part}"
+            )
         return int(part)
     if not isinstance(value, dict):
         raise ConfigError(f"{place}: expected keys with values, found {value!r}")

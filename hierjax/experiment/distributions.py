@@ -11,7 +11,7 @@ from hierjax.model import Model
 
 __all__ = ["build_model"]
 
-_PROPER = {"mean_concentration": MeanConcentration, "shapes": Shapes}
+_PROPER: dict[str, Any] = {"mean_concentration": MeanConcentration, "shapes": Shapes}
 _KEY = "model.hyperprior"
 # NumPyro makes these from their parameters by functions.
 _FUNCTIONS = ("TruncatedCauchy", "TruncatedNormal")
@@ -68,9 +68,15 @@ def _distribution(config: DistributionConfig, key: str) -> Any:
             raise ConfigError(f"{key}.{parameter}: expected a parameter of {name}{near}")
     for parameter, default in parameters.items():
         if default is inspect.Parameter.empty and parameter not in given:
-            raise ConfigError(f"{key}.{parameter}: expected a number, as {name} needs, found nothing")
+            raise ConfigError(
+                f"{key}.{parameter}: expected a number, as {name} needs, found nothing"
+            )
     _require_valid(known[name], given, key)
-    distribution = known[name](**given)
+    try:
+        distribution = known[name](**given)
+    except ValueError as error:
+        found = " ".join(str(error).split())
+        raise ConfigError(f"{key}: expected parameters that suit {name}; {found}") from None
     _require_density(distribution, name, key)
     return distribution
 
@@ -81,25 +87,25 @@ def _scalar_distributions() -> dict[str, Any]:
 
     found = {name: getattr(dist, name) for name in _FUNCTIONS}
     for name in set(dist.__all__) - _WITHOUT_DENSITY:
-        cls = getattr(dist, name)
-        if isinstance(cls, type) and issubclass(cls, dist.Distribution) and cls.arg_constraints:
-            scalar = set(_parameters(cls)) == set(cls.arg_constraints)
-            if scalar and not _many_or_discrete(cls.support):
-                found[name] = cls
+        each = getattr(dist, name)
+        if isinstance(each, type) and issubclass(each, dist.Distribution) and _is_scalar(each):
+            found[name] = each
     return found
 
 
-def _many_or_discrete(support: Any) -> bool:
-    """Whether a support is known, before there are parameters, to be of another kind."""
-    try:
-        return bool(support.event_dim > 0 or support.is_discrete)
-    except NotImplementedError:
+def _is_scalar(cls: Any) -> bool:
+    """Whether a distribution's parameters are numbers with stated limits, and its values too."""
+    if not cls.arg_constraints or set(_parameters(cls)) != set(cls.arg_constraints):
         return False
+    try:
+        return not (cls.support.event_dim > 0 or cls.support.is_discrete)
+    except NotImplementedError:  # known only once there are parameters
+        return True
 
 
 def _parameters(cls: Any) -> dict[str, Any]:
     """Names of a distribution's parameters, with their defaults."""
-    signature = inspect.signature(cls.__init__ if isinstance(cls, type) else cls)
+    signature = inspect.signature(cls)
     return {
         name: parameter.default
         for name, parameter in signature.parameters.items()

@@ -18,9 +18,17 @@ __all__ = ["RunDirectory"]
 
 STAGING = ".partial"
 OWN = (
-    "config.yaml manifest.json hyper.csv units.csv new_units.csv agreement.csv loo.csv draws "
-    "figures report.html"
-).split()
+    "config.yaml",
+    "manifest.json",
+    "hyper.csv",
+    "units.csv",
+    "new_units.csv",
+    "agreement.csv",
+    "loo.csv",
+    "draws",
+    "figures",
+    "report.html",
+)
 
 
 class RunDirectory:

@@ -179,7 +179,8 @@ class _Compiling:
     """
 
     def __init__(self, prepared: Prepared):
-        samplers = [entry for entry in prepared.config.methods if entry.method in ("nuts", "gibbs")]
+        entries = prepared.config.methods
+        samplers = [entry for entry in entries if hasattr(entry.settings_class, "compile")]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._done = {
             entry.display_name: self._pool.submit(self._compile, prepared, entry)

@@ -6,7 +6,7 @@ in the JSON Schema and in the errors without being written down again.
 
 import re
 from dataclasses import fields
-from typing import Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import (
     BaseModel,
@@ -194,7 +194,9 @@ def _setting_names(settings: type) -> list[str]:
 def _argument_texts(docstring: str) -> dict[str, str]:
     """What a Google docstring says of each argument."""
     section = re.search(r"^ *Args:\n(.*?)(?:\n\n|\Z)", docstring, re.S | re.M)
-    entries = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section.group(1) if section else "", re.M)
+    entries = re.findall(
+        r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section.group(1) if section else "", re.M
+    )
     return {name: " ".join(text.split()) for name, text in entries}
 
 
@@ -211,8 +213,12 @@ def _entry_model(name: str, settings: type) -> type[MethodEntry]:
     return model
 
 
-_ENTRIES = tuple(_entry_model(name, settings) for name, settings in METHODS.items())
-AnyMethod = Annotated[Union[_ENTRIES], Field(discriminator="method")]  # type: ignore[valid-type]  # noqa: UP007
+_ENTRIES = {name: _entry_model(name, settings) for name, settings in METHODS.items()}
+if TYPE_CHECKING:
+    AnyMethod = MethodEntry
+else:
+    # The members of the union are known at run time only.
+    AnyMethod = Annotated[Union[tuple(_ENTRIES.values())], Field(discriminator="method")]  # noqa: UP007
 
 
 class Config(Strict):
@@ -227,7 +233,9 @@ class Config(Strict):
     model: ModelConfig = ModelConfig()
     """The hierarchy."""
     methods: Annotated[list[AnyMethod], Field(min_length=1)] = Field(
-        default_factory=lambda: [entry(method=name) for name, entry in zip(METHODS, _ENTRIES)]
+        default_factory=lambda: [
+            entry.model_validate({"method": name}) for name, entry in _ENTRIES.items()
+        ]
     )
     """How to infer the model; by default every method with its own defaults."""
     new_units: list[NewUnitConfig] = []

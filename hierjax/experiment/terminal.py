@@ -47,10 +47,10 @@ def number(value: float, digits: int = 3) -> str:
 
 @contextmanager
 def watch(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows a bar while a method runs, if somebody can see it.
+    """Shows a bar while a method or another stage runs, if somebody can see it.
 
     Args:
-        name: The method's display name.
+        name: What runs.
 
     Yields:
         What takes the number of steps done and their total.
@@ -67,7 +67,7 @@ def watch(name: str) -> Iterator[Callable[[int, int], None] | None]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-        task = progress.add_task(name, total=None, state="compiling")
+        task = progress.add_task(name, total=None, state="working")
 
         def update(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total, state=f"{done:,} of {total:,}")
@@ -86,12 +86,14 @@ def overview(record: "RunRecord", out: Console) -> None:
     grid = _grid(["method"])
     names = ["alpha", "beta"]
     if len(record.new_units):
-        names.append(textwrap.shorten(_printable(record.new_units.labels[0]), 24, placeholder="..."))
+        names.append(
+            textwrap.shorten(_printable(record.new_units.labels[0]), 24, placeholder="...")
+        )
     for column in [*names, "max |z|", "seconds"]:
         grid.add_column(column, justify="right", no_wrap=True)
     grid.add_column("status", no_wrap=True)
     hyper = {(row["method"], row["parameter"]): row for row in record.hyper.rows()}
-    first = {}
+    first: dict[str, dict[str, Any]] = {}
     for row in record.predictions.rows():
         first.setdefault(row["method"], row)
     for name in [entry["name"] for entry in record.config["methods"]]:

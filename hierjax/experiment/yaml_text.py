@@ -30,7 +30,9 @@ _CORE_SCHEMA = (
         list("-+.0123456789"),
     ),
 )
-_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in "null bool int float str seq map".split()}
+_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "seq", "map")
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,14 +80,15 @@ def read(path: Path) -> tuple[Any, Lines]:
         raise ConfigError(f"{path}: expected a readable file, found: {error.strerror}") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
         raise ConfigError(
-            f"{path}, line {line}: expected UTF-8 text, found byte 0x{error.object[error.start]:02x}"
+            f"{path}, line {line}: expected UTF-8 text, found byte 0x{byte:02x}"
         ) from None
     return parse(text, str(path))
 
 
 def parse(text: str, source: str) -> tuple[Any, Lines]:
-    """Parses YAML.
+    r"""Parses YAML.
 
     Args:
         text: The YAML.
@@ -100,7 +103,7 @@ def parse(text: str, source: str) -> tuple[Any, Lines]:
     Examples:
         >>> parse("{tolerance: 1e-4, label: no}", "example")[0]
         {'tolerance': 0.0001, 'label': 'no'}
-        >>> parse("seed: 1\\nseed: 2", "example")
+        >>> parse("seed: 1\nseed: 2", "example")
         Traceback (most recent call last):
             ...
         hierjax.errors.ConfigError: example, line 2: expected each key once, found 'seed' again
@@ -151,10 +154,8 @@ def _refuse_aliases(text: str, source: str) -> None:
     """Aliases make small files expand without limit, and hide where a value came from."""
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
-            raise ConfigError(
-                f"{source}, line {line}: expected no aliases, found '*{event.anchor}'"
-            )
+            place = f"{source}, line {event.start_mark.line + 1}" if event.start_mark else source
+            raise ConfigError(f"{place}: expected no aliases, found '*{event.anchor}'")
 
 
 def _find_lines(node: Node, path: tuple[str | int, ...], lines: Lines, source: str) -> None:

@@ -76,7 +76,7 @@ def test_truncated_distributions():
         ({"distribution": "LogUniform", "low": 0, "high": 1}, "low: expected a number above 0"),
         (
             {"distribution": "TruncatedNormal", "scale": -1.0, "low": 0.0},
-            "alpha: expected parameters that give TruncatedNormal a density, found none",
+            "alpha: expected parameters that suit TruncatedNormal; Normal distribution got invalid",
         ),
     ],
 )

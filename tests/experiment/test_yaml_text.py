@@ -80,7 +80,7 @@ def test_what_is_refused(text, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(ConfigError, match="none.yaml: expected a readable file, found: No such"):
+    with pytest.raises(ConfigError, match=r"none\.yaml: expected a readable file, found: No such"):
         read(tmp_path / "none.yaml")
     with pytest.raises(ConfigError, match="expected a readable file, found: Is a directory"):
         read(tmp_path)
