@@ -160,10 +160,10 @@ def lattice_quantiles(
     row = calculus.invert(
         levels, calculus.cumulative(mass, one), mass, calculus.derivative(mass, one), one
     )
-    logit_mean, log_concentration = (
-        solve(weights, u, lattice.column_position),
-        lattice.row_value(row),
+    logit_mean = solve(
+        weights, u, lambda c: lattice.column_position(jnp.broadcast_to(c, w.shape))
     )
+    log_concentration = lattice.row_value(row)
     return jnp.stack(
         [
             logit_mean,
