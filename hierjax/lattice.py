@@ -95,8 +95,8 @@ def interpolate(
         The integral up to `position`, held constant beyond the lattice.
     """
     clipped = jnp.clip(position, 0.0, total.shape[0] - 1.0)
-    left = jnp.clip(jnp.floor(clipped).astype(int), 0, total.shape[0] - 2)
-    return _quintic(clipped - left, _ends(total, density, slope, step, left))
+    left = jnp.clip(jnp.floor(clipped), 0.0, total.shape[0] - 2.0)
+    return _quintic(clipped - left, _ends(total, density, slope, step, left.astype(int)))
 
 
 def invert(
@@ -124,4 +124,4 @@ def invert(
     low, high = jax.lax.fori_loop(
         0, iterations, halve, (jnp.zeros_like(level), jnp.ones_like(level))
     )
-    return left + 0.5 * (low + high)
+    return left.astype(level.dtype) + 0.5 * (low + high)

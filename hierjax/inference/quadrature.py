@@ -161,12 +161,10 @@ def _place_rows(
         best = jnp.argmax(mass)
         # The measure of the hidden coordinate counts: a long flat tail has mass.
         stretched = mass + jnp.log(scale * jnp.cosh(hidden))
-        alive = jnp.arange(_SCOUT_ROWS) * (stretched > jnp.max(stretched) - drop)
-        first = jnp.argmax(stretched > jnp.max(stretched) - drop)
-        new_low, new_high = (
-            w[jnp.maximum(first - 1, 0)],
-            w[jnp.minimum(jnp.max(alive) + 1, _SCOUT_ROWS - 1)],
-        )
+        alive = stretched > jnp.max(stretched) - drop
+        first, last = jnp.argmax(alive), _SCOUT_ROWS - 1 - jnp.argmax(alive[::-1])
+        new_low = w[jnp.maximum(first - 1, 0)]
+        new_high = w[jnp.minimum(last + 1, _SCOUT_ROWS - 1)]
         near = mass > mass[best] - 2.0
         width = jnp.max(jnp.where(near, w, w[best])) - jnp.min(jnp.where(near, w, w[best]))
         gap = w[jnp.minimum(best + 1, _SCOUT_ROWS - 1)] - w[jnp.maximum(best - 1, 0)]
@@ -189,7 +187,7 @@ def _summary(
     mass = jnp.exp(log_density - peak)
     total = jnp.sum(mass)
     mean = jnp.sum(mass[..., None] * points, axis=(0, 1)) / total
-    variance = jnp.sum(mass[..., None] * (points - mean) ** 2, axis=(0, 1)) / total
+    variance = jnp.sum(mass[..., None] * (points - mean[None, None]) ** 2, axis=(0, 1)) / total
     spread = jnp.sqrt(variance)
     return jnp.concatenate(
         [(peak + jnp.log(total) + log_cell)[None], mean, jnp.log(spread)]
@@ -228,13 +226,13 @@ def quadrature(
     center, scale, _ = jax.vmap(lambda w: _row_map(model, tally, w))(w)
 
     x = jnp.linspace(-_COLUMN_REACH, _COLUMN_REACH, columns, dtype=dtype)
-    u = center[:, None] + scale[:, None] * jnp.sinh(_COLUMN_STRETCH * x) / _COLUMN_STRETCH
+    across = jnp.sinh(_COLUMN_STRETCH * x) / _COLUMN_STRETCH
+    u = center[:, None] + scale[:, None] * across[None]
     points = jnp.stack([u, jnp.broadcast_to(w[:, None], u.shape)], axis=-1)
     log_target = jax.vmap(jax.vmap(lambda eta: model.log_posterior(tally, eta)))(points)
     log_jacobian = (
-        jnp.log(scale)[:, None]
-        + jnp.log(jnp.cosh(_COLUMN_STRETCH * x))
-        + jnp.log(row_scale * jnp.cosh(hidden))[:, None]
+        jnp.log(scale * row_scale * jnp.cosh(hidden))[:, None]
+        + jnp.log(jnp.cosh(_COLUMN_STRETCH * x))[None]
     )
     log_density = log_target + log_jacobian
     log_density = jnp.where(jnp.isfinite(log_density), log_density, -jnp.inf)
