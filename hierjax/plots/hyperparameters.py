@@ -56,6 +56,7 @@ def _natural_axes(ax: Axes) -> None:
     top.set_xlabel("mean rate α / (α + β)")
     right.set_ylabel("concentration α + β")
     ax.spines[["top", "right"]].set_visible(True)
+    ax.locator_params(axis="x", nbins=6)
     _ticks_between(top.set_xticks, ax.get_xlim(), expit)
     _ticks_between(right.set_yticks, ax.get_ylim(), np.exp)
 
@@ -74,10 +75,12 @@ def _ticks_between(
         ticks = np.array([d * 10.0**k for k in range(first, last + 1) for d in (1, 2, 5)])
     inside = ticks[(ticks > low) & (ticks < high)]
     inside = inside[:: 1 + len(inside) // 8]
-    place(
-        inside,
-        [f"{tick:,.6g}" if tick < 9e5 else f"{tick:.0e}".replace("e+", "e") for tick in inside],
-    )
+    place(inside, [_short(tick) for tick in inside.tolist()])
+
+
+def _short(value: float) -> str:
+    text = f"{value:,.6g}" if 1e-3 <= value < 9e5 else f"{value:.4g}"
+    return text.replace("e+", "e").replace("e-0", "e-").replace("e0", "e")
 
 
 @styled

@@ -1,6 +1,7 @@
 """Figures of pooling: none, complete and partial, and what a point estimate leaves out."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -89,34 +90,46 @@ def pooling(
     units = unit_table(name, fit, level, estimates)
     partial = np.stack([units[column][order] for column in ("low", "median", "high")])
     raw = np.where(n > 0, counts.raw_rates[order], np.nan)
-    rows = np.arange(len(order))
-    shown = (
-        ("No pooling", MUTED, alone, raw),
-        ("Complete pooling", INK, np.broadcast_to(together, (3, len(order))), None),
-        ("Partial pooling", color, partial, None),
-    )
-    width, size = (
-        float(np.clip(80 / len(order), 0.8, 2.2)),
-        float(np.clip(200 / len(order), 2.4, 5)),
-    )
-    for ax, (title, paint, (low, middle, high), points) in zip(axes, shown, strict=True):
-        ax.hlines(rows, low, high, color=paint, linewidth=width, alpha=0.6)
-        ax.plot(
-            middle if points is None else points,
-            rows,
-            linestyle="",
-            marker="o",
-            markersize=size,
-            markeredgewidth=0,
-            color=paint,
-        )
+    limits = _limits(np.stack([alone[0], partial[0]]), np.stack([alone[2], partial[2]]))
+    for ax, title, paint, intervals, points in (
+        (axes[0], "No pooling", MUTED, alone, raw),
+        (axes[1], "Complete pooling", INK, np.tile(together, len(order)), together[1]),
+        (axes[2], "Partial pooling", color, partial, partial[1]),
+    ):
+        _draw_intervals(ax, intervals, np.broadcast_to(points, len(order)), paint)
         ax.axvline(total / trials, color=INK, linewidth=0.7, linestyle=(0, (5, 3)))
         ax.set_title(title)
-        ax.set(xlabel="rate", xlim=(0 if alone[0].min() < 0.3 else None, None))
+        ax.set(xlabel="rate", xlim=limits)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.tick_params(axis="y", length=0, labelsize=8.5)
     _name_rows(axes[0], counts.labels[order], len(counts))
     return tuple(axes)
+
+
+def _draw_intervals(
+    ax: Axes,
+    intervals: Float[np.ndarray, "3 units"],
+    points: Float[np.ndarray, " units"],
+    color: str,
+) -> None:
+    """Draws bars from low to high with points on them, one row a unit."""
+    rows = np.arange(len(points))
+    width, size = np.clip([80 / len(rows), 200 / len(rows)], [0.8, 2.4], [2.2, 5.0]).tolist()
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markeredgewidth": 0}
+    ax.hlines(rows, intervals[0], intervals[2], color=color, linewidth=width, alpha=0.6)
+    ax.plot(points, rows, color=color, markersize=size, **look)
+
+
+def _limits(
+    low: Float[np.ndarray, "2 units"], high: Float[np.ndarray, "2 units"]
+) -> tuple[float, float]:
+    """Rates that hold all intervals, or most where a few are far wider than the others."""
+    first, last = float(low.min()), float(high.max())
+    middle = float(np.median(high + low)) / 2
+    reach = 3 * float(np.quantile(np.maximum(high - middle, middle - low), 0.9))
+    first, last = max(first, middle - reach), min(last, middle + reach)
+    margin = 0.04 * (last - first)
+    return (0.0 if first < 0.3 * last else first - margin), min(last + margin, 1.0)
 
 
 def _name_rows(ax: Axes, labels: np.ndarray, units: int) -> None:

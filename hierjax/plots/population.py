@@ -187,5 +187,6 @@ def shrinkage(
         handles.append(point_key(label, color, markerfacecolor=color if filled else "none"))
     ax.set(xlabel="raw rate", ylabel="posterior mean of the rate")
     _widen(ax, pooled)
-    outside_legend(ax, 4, [*handles, diagonal, line, *_size_keys(trials, largest)])
+    columns = 4 if trials.max() < 10_000 else 3
+    outside_legend(ax, columns, [*handles, diagonal, line, *_size_keys(trials, largest)])
     return ax

@@ -67,6 +67,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "axes.formatter.limits": (-3, 6),
+    "axes.formatter.use_mathtext": True,
     "text.color": INK,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
@@ -215,6 +217,8 @@ def outside_legend(
 ) -> None:
     """A legend above the axes, where it hides no data."""
     found = ax.get_legend_handles_labels()[0] if handles is None else list(handles)
+    # Numbers far from one are drawn with a power of ten above the axis, which needs room.
+    largest = max(map(abs, ax.get_ylim()))
     legend = ax.legend(
         handles=found,
         title=title,
@@ -223,7 +227,7 @@ def outside_legend(
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
         ncols=min(columns, max(len(found), 1)),
-        borderaxespad=0.3,
+        borderaxespad=0.3 if 1e-3 <= largest < 1e6 else 1.7,
         columnspacing=1.4,
         handlelength=1.8,
     )
