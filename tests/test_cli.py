@@ -338,6 +338,7 @@ def test_a_method_that_fails_does_not_stop_the_others(command, tmp_path):
     done = command("run", "d.yaml", "--out", "none", cwd=tmp_path)
     assert done.code == 1
     assert json.loads((tmp_path / "none" / "manifest.json").read_text())["state"] == "finished"
+    assert "weights of 1" in (tmp_path / "none" / "report.html").read_text()
 
 
 def test_fit_prints_tables(command, tmp_path):
@@ -355,6 +356,28 @@ def test_fit_prints_tables(command, tmp_path):
     assert "warning: rats.csv: expected a label of its own for each unit" in done.err
     assert "\x1b" not in done.out + done.err
     assert [path.name for path in tmp_path.iterdir()] == ["rats.csv"]
+
+
+def test_fit_writes_what_run_reads(command, tmp_path):
+    (tmp_path / "a.csv").write_text("y,n\n1,9\n4,9\n2,9\n")
+    done = command(
+        "fit",
+        "a.csv",
+        *COLUMNS,
+        "--method",
+        "moments",
+        "--level",
+        "0.5",
+        "--out",
+        "x",
+        cwd=tmp_path,
+    )
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "report: x/report.html"
+    _, units = rows(tmp_path / "x" / "units.csv")
+    assert [row["label"] for row in units] == ["1", "2", "3"]
+    again = command("run", "x/config.yaml", "--out", "x", "--resume", cwd=tmp_path)
+    assert (again.code, "finished already" in again.out) == (0, True)
 
 
 def test_schema_and_info(command, tmp_path):

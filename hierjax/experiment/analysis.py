@@ -89,14 +89,13 @@ def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
         for name, fit in record.fits.items():
             if fit.draws is not None:
                 _write_draws(fit, directory.staging / "draws" / f"{name}.nc")
-    if record.fits:
-        from hierjax.experiment.report import write_report
-        from hierjax.plots import write_figures
+    from hierjax.experiment.report import write_report
+    from hierjax.plots import write_figures
 
-        with stages.time("figures"):
-            write_figures(directory.staging, record)
-        with stages.time("report"):
-            write_report(directory.staging, record)
+    with stages.time("figures"):
+        write_figures(directory.staging, record)
+    with stages.time("report"):
+        write_report(directory.staging, record)
     directory.publish()
 
 

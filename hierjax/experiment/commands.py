@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
 
 from hierjax.errors import ConfigError
@@ -164,6 +165,8 @@ def _print_tables(record: "RunRecord") -> None:
     for name, found in record.fits.items():
         print(f"{name}: {str(found.status).replace('_', ' ')}")
         terminal.hyperparameters(record.hyper, record.level, out)
+        if not found.is_point and np.isnan(record.hyper["mean"]).any():
+            out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
         terminal.units(record.units, record.level, out, "Units")
         if len(record.new_units):
             terminal.units(record.predictions, record.level, out, "New units")
@@ -174,7 +177,7 @@ def _conclude(record: "RunRecord", out: Path | None) -> None:
     from hierjax.experiment import terminal
 
     terminal.warn(record.warnings, terminal.console(stderr=True))
-    if not record.fits:
-        raise typer.Exit(1)
     if out is not None:
         print(f"report: {out / 'report.html'}")
+    if not record.fits:
+        raise typer.Exit(1)
