@@ -95,8 +95,8 @@ class Tally:
     Example:
         >>> import hierjax as hj
         >>> rats = hj.datasets.rat_tumors()
-        >>> tally = Tally.of(rats[:40]) + Tally.of(rats[40:])
-        >>> tally == Tally.of(rats)
+        >>> parts = rats.select(slice(40)), rats.select(slice(40, None))
+        >>> hj.Tally.of(parts[0]) + hj.Tally.of(parts[1]) == hj.Tally.of(rats)
         True
     """
 

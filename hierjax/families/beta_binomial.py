@@ -112,8 +112,10 @@ class BetaBinomial:
         >>> import jax.numpy as jnp
         >>> family = BetaBinomial()
         >>> population = family.constrain(jnp.array([0.0, jnp.log(2.0)]))  # Beta(1, 1)
-        >>> print(f"{jnp.exp(family.log_marginal(3.0, 9.0, population)):.6f}")  # 1 / (9 + 1)
-        0.100000
+        >>> successes, trials = jnp.array(3.0), jnp.array(9.0)
+        >>> log_probability = family.log_marginal(successes, trials, population)
+        >>> print(f"{jnp.exp(log_probability):.4f}")  # 1 / (9 + 1)
+        0.1000
     """
 
     name: ClassVar[str] = "beta_binomial"
