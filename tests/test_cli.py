@@ -123,6 +123,9 @@ BAD = {
     "new unit": table("a,1,4\nb,1,9", "--new: expected successes/trials, as 4/14", "--new", "4-9"),
     "new successes": table("a,1,4\nb,1,9", "no more successes than trials", "--new", "15/14"),
     "no interior unit": table("a,0,4\nb,9,9", "posterior is improper"),
+    "too few digits": table(
+        "a,99999999,100000000\nb,1,9", "float32 holds too few digits", "--precision", "float32"
+    ),
     "unknown method": table("a,1,4\nb,1,9", "did you mean 'gibbs'?", "--method", "gibs"),
     "level": table("a,1,4\nb,1,9", "--set level=0: expected a number above 0", "--set", "level=0"),
     "seed": table("a,1,4\nb,1,9", "Invalid value for '--seed'", "--seed", "-1"),

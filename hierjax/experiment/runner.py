@@ -39,6 +39,8 @@ __all__ = [
     "statuses",
 ]
 
+_DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
+
 # Given a method's name, what reports its progress for as long as it runs.
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
 
@@ -100,14 +102,16 @@ def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None
 
     Raises:
         ConfigError: If the device is not there or a distribution is wrong.
-        DataError: If the data break a rule.
+        DataError: If the data break a rule, or the precision cannot hold them.
         ModelError: If the posterior would be improper.
     """
     counts, odd = loaded or with_warnings(lambda: load_counts(config))
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)
-    check_proper(model.hyperprior, Tally.of(counts).interior)
+    tally = Tally.of(counts)
+    check_proper(model.hyperprior, tally.interior)
+    tally.arrays(_DTYPES[config.precision])
     return Prepared(config, counts, model, odd)
 
 
@@ -162,8 +166,8 @@ def fit_all(
                     progress=ahead.while_running(progress),
                     checkpoint=checkpoint and checkpoint(name),
                 )
-            except (InferenceError, ModelError) as error:
-                found.failures[name] = str(error)
+            except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
+                found.failures[name] = str(error).partition("\n")[0]
                 continue
         if result.status == "failed":
             found.failures[name] = result.message
@@ -194,8 +198,8 @@ class _Compiling:
         # What is wrong is found again, and reported, by the run itself.
         with suppress(Exception), jax.enable_x64(config.precision == "float64"):
             key = method_key(config.seed, entry.display_name)
-            dtype = np.float64 if config.precision == "float64" else np.float32
-            entry.settings().compile(Problem(prepared.model, prepared.counts, dtype, key))
+            problem = Problem(prepared.model, prepared.counts, _DTYPES[config.precision], key)
+            entry.settings().compile(problem)
 
     def wait(self, name: str) -> None:
         """Returns when a method's code is compiled, at once if there is nothing to wait for."""
