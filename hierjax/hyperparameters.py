@@ -1,8 +1,9 @@
 """Answers about the hyperparameters: estimates, intervals, and which of them exist."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -160,9 +161,7 @@ def lattice_quantiles(
     row = calculus.invert(
         levels, calculus.cumulative(mass, one), mass, calculus.derivative(mass, one), one
     )
-    logit_mean = solve(
-        weights, u, lambda c: lattice.column_position(jnp.broadcast_to(c, w.shape))
-    )
+    logit_mean = solve(weights, u, lambda c: lattice.column_position(jnp.broadcast_to(c, w.shape)))
     log_concentration = lattice.row_value(row)
     return jnp.stack(
         [
@@ -208,7 +207,7 @@ def summarize_point(
 def summarize_draws(
     draws: Float[np.ndarray, "chains draws 2"],
     levels: np.ndarray,
-    diagnostics: Mapping[str, Sequence[float]],
+    diagnostics: Mapping[str, Any],
 ) -> Columns:
     """Moments, quantiles and diagnostics of draws.
 

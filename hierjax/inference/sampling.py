@@ -114,7 +114,7 @@ def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, ch
         chunk: Steps between progress reports.
     """
     x64, key = jax.config.jax_enable_x64, require_key(problem.key)
-    state = jax.eval_shape(partial(_start, kernel), data, key)
+    state = _start.eval_shape(kernel, data, key)  # traced once, unlike by jax.eval_shape
 
     def compile_chunk() -> None:
         with jax.enable_x64(x64):  # a thread has a setting of its own
@@ -200,7 +200,8 @@ def _restore(
     path: Path, identity: str, state: PyTree
 ) -> tuple[PyTree, list[list[np.ndarray]], int]:
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        # The zip archive is opened first, because NumPy opens other files too.
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as saved:
             arrays = dict(saved)
         found = str(arrays["identity"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from compilation import compilations
 from monte_carlo import errors, exact, rate_given_draws, require_agreement
 from scipy.special import expit
 from scipy.stats import beta, binom
@@ -135,6 +136,16 @@ def test_an_interrupted_run_goes_on_to_the_same_draws_whatever_the_chunk(fit, tm
         np.testing.assert_array_equal(resumed.info["per_draw"][name], values)
     with pytest.raises(InferenceError, match="another run"):
         hj.fit(RATS, method=method, key=jax.random.key(5), checkpoint=path)
+
+
+def test_other_data_of_the_same_size_need_no_compilation(fit):
+    fit.summary(), fit.units()
+    other = hj.Counts(RATS.successes[::-1].copy(), RATS.trials[::-1] + 1)
+    with compilations() as found:
+        second = hj.fit(other, method=METHOD, key=jax.random.key(9))
+        second.summary(), second.units()
+    assert found == []
+    assert not jax.config.jax_enable_x64
 
 
 def test_a_key_is_required():
