@@ -38,8 +38,8 @@ def sampled_fit(counts, method=None, chains=4, draws=300, seed=0, **info):
     points = rng.normal(CENTER, SPREAD, (chains, draws, 2))
     posterior = HyperPosterior(points, np.full((chains, draws), 1 / (chains * draws)))
     size = chains * draws - 100.0
-    info |= {"ess_bulk": [size, size], "ess_tail": [size, size], "r_hat": [1.001, 1.002]}
-    result = Result(posterior, Status.CONVERGED, draws=points, info=info)
+    judged = {"ess_bulk": [size, size], "ess_tail": [size, size], "r_hat": [1.001, 1.002]}
+    result = Result(posterior, Status.CONVERGED, draws=points, info=judged | info)
     method = method or hj.Gibbs(chains=chains, draws=draws)
     return hj.Fit(counts, hj.Model(), method, "float64", result)
 

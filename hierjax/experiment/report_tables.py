@@ -115,7 +115,7 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
 def predictions(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """New units by method, one group a unit."""
     rows = list(run.predictions.rows())
-    decimals = common_decimals(map(spread, rows))
+    decimals = common_decimals(map(spread, rows), 2)
     groups: dict[tuple, list[list[str]]] = {}
     for row in rows:
         unit = (row["label"], row["successes"], row["trials"])

@@ -11,7 +11,7 @@ _DIGIT, _POINT = "\u2007", "\u2008"
 MISSING = "—"
 
 
-def decimals_for(spread: float, digits: int = 3) -> int:
+def decimals_for(spread: float | int, digits: int = 3) -> int:
     """Decimals that show a standard deviation, or a width, to so many significant digits.
 
     Examples:
@@ -23,7 +23,7 @@ def decimals_for(spread: float, digits: int = 3) -> int:
     return min(max(digits - 1 - math.floor(math.log10(spread)), 0), 12)
 
 
-def number(value: float, decimals: int) -> str:
+def number(value: float | int, decimals: int) -> str:
     """A number with thousands separators and a true minus sign; a dash where there is none.
 
     Examples:
@@ -39,12 +39,12 @@ def number(value: float, decimals: int) -> str:
     return ("−" if negative else "") + text.lstrip("-")
 
 
-def whole(value: float) -> str:
+def whole(value: float | int) -> str:
     """A number rounded to a whole one."""
     return number(value, 0)
 
 
-def aligned(value: float, decimals: int, most: int) -> str:
+def aligned(value: float | int, decimals: int, most: int) -> str:
     """A number padded so that, set flush right under others, decimal points are in one line.
 
     Args:
@@ -58,7 +58,7 @@ def aligned(value: float, decimals: int, most: int) -> str:
     return text + ("" if decimals else _POINT) + _DIGIT * (most - decimals)
 
 
-def interval(low: float, high: float, decimals: int) -> str:
+def interval(low: float | int, high: float | int, decimals: int) -> str:
     """An interval in words.
 
     Examples:
@@ -68,7 +68,7 @@ def interval(low: float, high: float, decimals: int) -> str:
     return f"{number(low, decimals)} to {number(high, decimals)}"
 
 
-def seconds(value: float) -> str:
+def seconds(value: float | int) -> str:
     """A duration in seconds to three significant digits.
 
     Examples:

@@ -110,7 +110,7 @@ def contours(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
     name = reference(fits)
     if name is None:
         raise ValueError(f"fits: expected one that averages over (alpha, beta), found {list(fits)}")
-    ax, styles, handles = new_axes(ax, height=5.4), method_styles(fits), []
+    ax, styles, handles = new_axes(ax, height=5.0), method_styles(fits), []
     box = _posterior_box(fits[name])
     surface = evaluate(fits[name].log_posterior, box)
     levels = density_levels(surface, (0.5, 0.9, 0.99))
@@ -203,7 +203,7 @@ def optimizer_path(fit: Fit, ax: Axes | None = None) -> Axes:
         raise ValueError(f"fit: expected one by Type-2 maximum likelihood, found {fit.method.name}")
     path = np.asarray(path, np.float64)
     path = path[np.isfinite(path).all(axis=1)]
-    ax, color = new_axes(ax, height=5.0), method_styles({"": fit})[""].color
+    ax, color = new_axes(ax, height=4.6), method_styles({"": fit})[""].color
     box = _path_box(path)
     surface = evaluate(lambda points: log_marginal(fit, points), box)
     drops = 0.5 * np.arange(1, 13) ** 2

@@ -91,7 +91,7 @@ def test_hyperparameters_are_there_to_the_last_digit(page, run):
 def test_new_units_and_units_are_there(page, run):
     rows = [cells(row) for row in page.rows]
     for row in run.predictions.rows():
-        shown = [number(row[k], 4) for k in ("mean", "sd", "low", "median", "high")]
+        shown = [number(row[k], 3) for k in ("mean", "sd", "low", "median", "high")]
         assert any(found[1:] == [*shown, number(row["shrinkage"], 3)] for found in rows)
     for row in run.units.rows():
         if row["method"] == "quadrature":
