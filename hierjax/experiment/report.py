@@ -175,9 +175,12 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
     full, empirical = reference(run.fits), point_estimate(run.fits)
     if full is None or empirical is None:
         return []
+    label = method_styles(run.fits)[empirical].label
+    if is_complete_pooling(run.fits[empirical]):
+        text = f"{label} takes it for certain that all units have one rate; its intervals have no width."
+        return [("Empirical Bayes", text)]
     tables_by_name = estimates(run)
     ratio = width_ratio(tables_by_name[empirical], tables_by_name[full])
-    label = method_styles(run.fits)[empirical].label
     return [
         (
             "Empirical Bayes",
@@ -191,15 +194,13 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
 def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
     counts = run.counts
     trials, raw = counts.trials, counts.raw_rates[counts.trials > 0]
-    total = counts.total_trials
+    total, fewest, most = counts.total_trials, int(trials.min()), int(trials.max())
+    spread = f"{fewest:,} to {most:,}, median {np.median(trials):,.6g}"
     facts = [
         ("Units", whole(len(counts))),
         ("Successes among trials", f"{counts.total_successes:,} of {total:,}"),
         ("Rate of all together", f"{counts.total_successes / total:.4g}"),
-        (
-            "Trials of a unit",
-            f"{int(trials.min()):,} to {int(trials.max()):,}, median {np.median(trials):,.6g}",
-        ),
+        ("Trials of a unit", spread if fewest < most else f"{most:,}"),
         ("Raw rates", f"{raw.min():.3g} to {raw.max():.3g}, median {np.median(raw):.3g}"),
     ]
     if empty := int(np.sum(trials == 0)):

@@ -21,7 +21,13 @@ from hierjax.plots.diagram import plate
 from hierjax.plots.hyperparameters import contours, optimizer_path
 from hierjax.plots.pooling import interval_widths, pooling
 from hierjax.plots.population import raw_rates, shrinkage
-from hierjax.plots.style import method_styles, new_panels, point_estimate, reference
+from hierjax.plots.style import (
+    is_complete_pooling,
+    method_styles,
+    new_panels,
+    point_estimate,
+    reference,
+)
 from hierjax.table import Table
 
 __all__ = ["PICTURES", "Picture", "estimates", "pictures", "write_figures"]
@@ -141,7 +147,8 @@ def _new_units(run: RunRecord) -> Iterator[Picture]:
 
 
 def _interval_widths(run: RunRecord) -> Iterator[Picture]:
-    if reference(run.fits) is None or point_estimate(run.fits) is None:
+    empirical = point_estimate(run.fits)
+    if reference(run.fits) is None or empirical is None or is_complete_pooling(run.fits[empirical]):
         return
     yield Picture(
         "interval_widths",

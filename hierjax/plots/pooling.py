@@ -100,7 +100,7 @@ def pooling(
         ax.axvline(total / trials, color=INK, linewidth=0.7, linestyle=(0, (5, 3)))
         ax.set_title(title)
         ax.set(xlabel="rate", xlim=limits)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(axis="y", length=0, labelsize=8.5)
     _name_rows(axes[0], counts.labels[order], len(counts))
     return tuple(axes)

@@ -224,6 +224,8 @@ def test_complete_pooling_is_said_in_words(rats):
     text = " ".join(Page(render(record(rats, {"type2_mle": fit}), {})).texts)
     assert "no more than chance would make them" in text
     assert "boundary" in text
+    beside = record(rats, {"type2_mle": fit, "gibbs": sampled_fit(rats)})
+    assert "takes it for certain that all units have one rate" in render(beside, {})
     assert "nan" not in text.split()
 
 

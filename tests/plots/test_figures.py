@@ -108,7 +108,8 @@ def test_complete_pooling(exact, tmp_path):
     path = np.array([[-1.0, 3.0], [-1.1, 9.0], [-1.0986, 31.0]])
     fits = {"type2_mle": point_fit(counts, eta, path=path), "gibbs": sampled_fit(counts)}
     drawn = names_drawn(record(counts, fits, new=NEW), tmp_path)
-    assert {"path_type2_mle", "interval_widths", "new_units", "raw_rates"} <= drawn
+    assert {"path_type2_mle", "new_units", "raw_rates", "shrinkage"} <= drawn
+    assert "interval_widths" not in drawn
 
 
 @pytest.mark.parametrize(
