@@ -21,8 +21,8 @@ from hierjax.hyperparameters import (
     summarize_point,
 )
 from hierjax.inference import Method, Quadrature
-from hierjax.inference.quadrature import QuadratureResult, draw
-from hierjax.inference.result import Problem, Progress, Result
+from hierjax.inference.quadrature import Lattice, QuadratureResult, draw
+from hierjax.inference.result import Problem, Progress, Result, Status
 from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior, merge, pad
@@ -220,11 +220,11 @@ class Fit:
         if self.is_point:
             eta = np.asarray(self.posterior.points[0, 0], np.float64)
             columns = summarize_point(eta, self.result.covariance, levels)
+        elif (places := self.result.lattice) is not None:
+            with self._x64():
+                columns = summarize_lattice(self._on_device[0], places, levels)
         elif self.draws is not None:
             columns = summarize_draws(self.draws, levels, self.info)
-        else:
-            with self._x64():
-                columns = summarize_lattice(self._on_device[0], self.result.lattice, levels)
         if not self.is_point:
             exist = self.model.hyperprior.concentration_moments()
             for column, order in (("mean", 1), ("sd", 2)):
@@ -241,19 +241,14 @@ class Fit:
         pairs, inverse = np.unique(np.stack([successes, trials]), axis=1, return_inverse=True)
         with self._x64():
             batches = [self._answer_pairs(batch, levels) for batch in _batches(pairs, self.dtype)]
-        moments = units.UnitMoments(
-            *(np.concatenate(parts) for parts in zip(*(m for m, _ in batches), strict=True))
+        mean, sd, shrinkage = (
+            np.concatenate(parts) for parts in zip(*(m for m, _ in batches), strict=True)
         )
         quantiles = np.concatenate([q for _, q in batches])
-        where = inverse.ravel()
-        return {
-            "mean": moments.mean[where],
-            "sd": moments.sd[where],
-            "low": quantiles[where, 0],
-            "median": quantiles[where, 1],
-            "high": quantiles[where, 2],
-            "shrinkage": moments.shrinkage[where],
-        }
+        low, median, high = quantiles.T
+        columns = {"mean": mean, "sd": sd, "low": low, "median": median, "high": high}
+        columns["shrinkage"] = shrinkage
+        return {name: values[inverse.ravel()] for name, values in columns.items()}
 
     def _answer_pairs(
         self, pairs: Float[Array, "2 pairs"], levels: np.ndarray
@@ -426,6 +421,28 @@ class Fit:
         return storage.load(Path(path))
 
 
+def rehearse(model: Model, method: Quadrature, precision: Precision) -> None:
+    """Compiles the answers of a fit by quadrature before there is one, for a thread to do.
+
+    Args:
+        model: Family and hyperprior.
+        method: Settings, which fix the shapes.
+        precision: Floating type.
+    """
+    shape, dtype = (method.rows, method.columns), _DTYPES[precision]
+    with jax.enable_x64(precision == "float64"):
+        w, u = jnp.linspace(0, 6, shape[0], dtype=dtype), jnp.linspace(-2, 2, shape[1], dtype=dtype)
+        points = jnp.stack(jnp.meshgrid(w, u, indexing="ij")[::-1], axis=-1)
+        posterior = HyperPosterior(points, jnp.full(shape, 1 / (shape[0] * shape[1]), dtype))
+        zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
+        places = Lattice(w, 0 * w, 0 * w + 1, zero, one, zero, one, jnp.zeros(shape, dtype))
+        arrays = jax.tree.map(np.asarray, (posterior, places))
+    result = Result(arrays[0], Status.CONVERGED, lattice=arrays[1])
+    stand_in = Fit(Counts([1, 2], [4, 5]), model, method, precision, result)
+    stand_in.predict(1, 4)
+    stand_in.summary()
+
+
 @jax.jit
 def _log_posterior(
     model: Model, tally: Any, points: Float[Array, "points 2"]
@@ -436,7 +453,8 @@ def _log_posterior(
 def _batches(pairs: np.ndarray, dtype: type) -> list[Float[Array, "2 pairs"]]:
     """Pairs in batches of one size, the last filled up, so that one compilation serves all."""
     size = -(-pairs.shape[1] // _PAIRS) * _PAIRS
-    padded = np.pad(pairs, ((0, 0), (0, size - pairs.shape[1]))).astype(dtype)
+    padded = np.zeros((2, size), dtype)
+    padded[:, : pairs.shape[1]] = pairs
     return [jnp.asarray(padded[:, i : i + _PAIRS]) for i in range(0, size, _PAIRS)]
 
 

@@ -224,7 +224,7 @@ def summarize_draws(
     stacked = np.array([value.ravel() for value in values.values()])
     quantiles = np.quantile(stacked, levels, axis=1)
     judged = [[diagnostics[name][row] for name in _DIAGNOSTICS] for row in (0, 1, 0, 1)]
-    judged += [effective_sample_sizes(values[name]) for name in ("alpha", "beta")]
+    judged += [list(effective_sample_sizes(values[name])) for name in ("alpha", "beta")]
     columns = {"mean": stacked.mean(axis=1), "sd": stacked.std(axis=1)}
     columns |= dict(zip(("low", "median", "high"), quantiles, strict=True))
     return columns | dict(zip(_DIAGNOSTICS, np.array(judged).T, strict=True))

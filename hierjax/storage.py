@@ -68,7 +68,7 @@ def to_arviz(fit: "Fit") -> Any:
         "coords": {"unit": units},
         "dims": {"theta": ["unit"], "successes": ["unit"], "trials": ["unit"]},
     }
-    if hasattr(arviz, "InferenceData"):
+    if int(arviz.__version__.split(".")[0]) == 0:
         return arviz.from_dict(**groups, **described)
     return arviz.from_dict(groups, **described)
 

@@ -158,8 +158,8 @@ def checked_pairs(
         "trials": whole_numbers(trials, "trials", source),
     }
     if len(checked["successes"]) != len(checked["trials"]):
-        sizes = " successes and ".join(str(len(column)) for column in checked.values())
-        raise DataError(f"{source.name}: expected as many successes as trials, found {sizes} trials")
+        sizes = [len(column) for column in checked.values()]
+        raise DataError(f"{source.name}: expected as many successes as trials, found {sizes}")
     _require_successes_among_trials(checked, source)
     return checked["successes"], checked["trials"]
 
@@ -246,9 +246,7 @@ def _require_successes_among_trials(
         )
 
 
-def _require_trials(
-    checked: Mapping[str, Shaped[np.ndarray, " units"]], source: Source
-) -> None:
+def _require_trials(checked: Mapping[str, Shaped[np.ndarray, " units"]], source: Source) -> None:
     trials, weights = checked["trials"], checked.get("weights")
     if not (trials > 0 if weights is None else (trials > 0) & (weights > 0)).any():
         weighty = "" if weights is None else " of positive weight"

@@ -22,8 +22,9 @@ from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
-from hierjax.fitting import Fit, fit
+from hierjax.fitting import Fit, fit, rehearse
 from hierjax.hyperpriors import check_proper
+from hierjax.inference import Quadrature
 from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
 from hierjax.tally import Tally
@@ -177,7 +178,7 @@ def fit_all(
 
 
 class _Compiling:
-    """Compiles the samplers in a thread, one after the other, while other methods are at work.
+    """Compiles samplers, and what quadrature will be asked, in a thread as other methods work.
 
     Seconds spent waiting for it count as the sampler's own, and as compilation.
     """
@@ -190,7 +191,15 @@ class _Compiling:
             entry.display_name: self._pool.submit(self._compile, prepared, entry)
             for entry in samplers
         }
+        for entry in entries:
+            if isinstance(settings := entry.settings(), Quadrature):
+                self._pool.submit(self._rehearse, prepared, settings)
         self._pool.shutdown(wait=False)
+
+    @staticmethod
+    def _rehearse(prepared: Prepared, settings: Quadrature) -> None:
+        with suppress(Exception):
+            rehearse(prepared.model, settings, prepared.config.precision)
 
     @staticmethod
     def _compile(prepared: Prepared, entry: Any) -> None:

@@ -23,6 +23,8 @@ __all__ = ["Kernel", "compile_ahead", "overdispersed_starts", "sample"]
 
 # Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
 _BLOCK = 25
+# Starts lie within so many nats of the best one.
+_DEEPEST, _HALVINGS = 30.0, 6
 
 
 @runtime_checkable
@@ -68,7 +70,12 @@ def overdispersed_starts(
     center = points[jnp.argmax(jax.vmap(target)(points))]
     information = -jnp.diagonal(jax.jacfwd(jax.jacfwd(target))(center))
     spread = jax.lax.rsqrt(jnp.maximum(information, 1.0))
-    return center + 3 * spread * jax.random.normal(key, (chains, 2), center.dtype)
+    away = 3 * spread * jax.random.normal(key, (chains, 2), center.dtype)
+    # A hyperprior may fall faster than its curvature at the center tells: come back by halves.
+    nearer = center + away * 2.0 ** -jnp.arange(_HALVINGS).astype(center.dtype)[:, None, None]
+    possible = jax.vmap(jax.vmap(target))(nearer) > target(center) - _DEEPEST
+    first = jnp.argmax(possible.at[-1].set(True), axis=0)
+    return nearer[first, jnp.arange(chains)]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -113,7 +120,7 @@ def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, ch
         steps: Number of steps that `sample` will be asked for.
         chunk: Steps between progress reports.
     """
-    x64, key = jax.config.jax_enable_x64, require_key(problem.key)
+    x64, key = problem.dtype == np.float64, require_key(problem.key)
     state = _start.eval_shape(kernel, data, key)  # traced once, unlike by jax.eval_shape
 
     def compile_chunk() -> None:
