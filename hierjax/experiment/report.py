@@ -177,8 +177,8 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
         return []
     label = method_styles(run.fits)[empirical].label
     if is_complete_pooling(run.fits[empirical]):
-        text = f"{label} takes it for certain that all units have one rate; its intervals have no width."
-        return [("Empirical Bayes", text)]
+        text = f"{label} takes it for certain that all units have one rate:"
+        return [("Empirical Bayes", f"{text} its intervals have no width.")]
     tables_by_name = estimates(run)
     ratio = width_ratio(tables_by_name[empirical], tables_by_name[full])
     return [
