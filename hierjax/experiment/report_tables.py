@@ -264,7 +264,8 @@ def _range(values: np.ndarray) -> str:
 
 def provenance(run: RunRecord) -> list[tuple[str, str]]:
     """What the run ran on and with, without what other parts of the report say."""
-    elsewhere = ("name", "state", "methods", "warnings", "seconds")
+    # A commit elsewhere in the user's repository does not make another report.
+    elsewhere = ("name", "state", "methods", "warnings", "seconds", "git")
     rows = [
         (key.replace("_", " "), _in_words(value))
         for key, value in run.manifest.items()

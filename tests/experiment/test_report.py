@@ -211,6 +211,11 @@ def test_file_is_whole_and_the_same_for_the_same_run(run, tmp_path):
     assert {each.name for each in tmp_path.iterdir()} == {"figures", "report.html"}
 
 
+def test_commits_do_not_change_the_report(run):
+    committed = dataclasses.replace(run, manifest={**run.manifest, "git": {"hierjax": "abc123"}})
+    assert render(committed, {}) == render(run, {})
+
+
 def test_times_are_shown_where_they_are_known(run):
     assert "manifest.json" in render(run, {})
     timed = dataclasses.replace(run, seconds={"nuts": 5.678})
