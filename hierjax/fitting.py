@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from hierjax import checks, storage, units
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError, InferenceError
+from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.hyperparameters import (
     PARAMETERS,
     summarize_draws,
@@ -28,7 +28,7 @@ from hierjax.model import Model
 from hierjax.posterior import HyperPosterior, merge, pad
 from hierjax.table import Table
 from hierjax.tally import Tally
-from hierjax.validation import Source, checked_pairs
+from hierjax.validation import ArrayLike, Source, checked_pairs, whole_numbers
 
 __all__ = ["Fit", "fit"]
 
@@ -37,6 +37,7 @@ _DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
 # Points of the hyperparameters that unit quantiles mix: enough for their error to be far below
 # that of the draws they come from. Refined lattices are used at the default resolution.
 _CELLS, _LATTICE = 400, (96, 48)
+_THE_UNIT = Source("the unit", lambda _: "the unit")
 # Distinct pairs of counts answered at once.
 _PAIRS = 8
 
@@ -284,8 +285,8 @@ class Fit:
 
     def predict(
         self,
-        successes: int | Sequence[int],
-        trials: int | Sequence[int],
+        successes: ArrayLike,
+        trials: ArrayLike,
         level: float = 0.9,
         label: str | Sequence[str] = "new unit",
     ) -> Table:
@@ -311,9 +312,14 @@ class Fit:
             >>> print(f"{table['low'][0]:.5f} {table['high'][0]:.5f}")
             0.10070 0.34623
         """
-        y, n = np.atleast_1d(successes), np.atleast_1d(trials)
-        labels = np.broadcast_to(np.atleast_1d(label), y.shape).astype(str)
-        y, n = checked_pairs(y, n, Source("new units", lambda i: f"new unit {labels[i]!r}"))
+        y, n, labels = (np.atleast_1d(values) for values in (successes, trials, label))
+        if len(labels) not in (1, len(y)) or not len(y):
+            raise DataError(
+                "new units: expected one or more, with a label for each or one for all, "
+                f"found {len(y)} with {len(labels)} labels"
+            )
+        labels = np.broadcast_to(labels, y.shape).astype(str)
+        y, n = checked_pairs(y, n, Source("new units", lambda i: f"new unit {str(labels[i])!r}"))
         given = {"label": labels, "successes": y, "trials": n}
         raw_rate = np.divide(y, n, out=np.full(len(n), np.nan), where=n > 0)
         return Table({**given, "raw_rate": raw_rate, **self._answer(y, n, level)})
@@ -330,10 +336,14 @@ class Fit:
 
         Returns:
             One probability for each number of successes from 0 to `new_trials`.
+
+        Raises:
+            DataError: If the counts break a rule.
         """
-        y, n = (values[0] for values in checked_pairs([successes], [trials]))
+        y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
+        size = int(whole_numbers([new_trials], "new trials", _THE_UNIT)[0])
         with self._x64():
-            values = (np.arange(new_trials + 1), new_trials, y, n)
+            values = (np.arange(size + 1), size, y, n)
             logs = units.log_predictive(
                 self.model.family,
                 jax.tree.map(jnp.asarray, self.posterior),
@@ -356,11 +366,18 @@ class Fit:
 
         Raises:
             InferenceError: Under complete pooling, where the rate has no density.
+            DataError: If the counts break a rule, or a rate is not strictly between 0 and 1.
         """
+        y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
+        outside = np.asarray(rates)[~((0 < np.asarray(rates)) & (np.asarray(rates) < 1))]
+        if outside.size:
+            raise DataError(
+                f"rates: expected numbers strictly between 0 and 1, found {outside.flat[0]}"
+            )
         if np.isinf(self.posterior.points).any():
             raise InferenceError(f"{self.method.name}: complete pooling, rates have no density")
         with self._x64():
-            values = (successes, trials, rates)
+            values = (y, n, rates)
             density = units.unit_density(
                 self.model.family,
                 jax.tree.map(jnp.asarray, self._mixture),
@@ -388,8 +405,14 @@ class Fit:
 
         Returns:
             Working coordinates.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If no draws are asked for.
         """
         key = require_key(key)
+        if draws < 1:
+            raise ConfigError(f"draws: expected a number above 0, found {draws}")
         places = self.result.lattice
         with self._x64():
             if places is not None:

@@ -158,8 +158,8 @@ def checked_pairs(
         "trials": whole_numbers(trials, "trials", source),
     }
     if len(checked["successes"]) != len(checked["trials"]):
-        sizes = [len(column) for column in checked.values()]
-        raise DataError(f"{source.name}: expected as many successes as trials, found {sizes}")
+        found = " and ".join(f"{len(column)} {name}" for name, column in checked.items())
+        raise DataError(f"{source.name}: expected columns of equal length, found {found}")
     _require_successes_among_trials(checked, source)
     return checked["successes"], checked["trials"]
 

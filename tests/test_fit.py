@@ -104,10 +104,39 @@ def test_counts_that_are_none_are_refused(fit):
         fit.predict(1.5, 4)
 
 
-@pytest.mark.xfail(reason="the label is written as NumPy's representation of it")
 def test_errors_name_new_units_as_they_were_called(fit):
     with pytest.raises(DataError, match=r"^new unit 'lab 7', successes: expected at most 4"):
         fit.predict(5, 4, label="lab 7")
+
+
+def test_labels_of_new_units_are_one_for_all_or_one_for_each(fit):
+    assert fit.predict([1, 2], [4, 5], label="a")["label"].tolist() == ["a", "a"]
+    for successes, label, found in (([1, 2], ["a", "b", "c"], "2 with 3 labels"), ([], "a", "0")):
+        with pytest.raises(DataError, match=f"new units: expected one or more, .*found {found}"):
+            fit.predict(successes, [4] * len(successes), label=label)
+
+
+def test_predictions_of_counts_that_are_none_are_refused(point):
+    for arguments, message in (
+        ((-1,), "the unit, new trials: expected a whole number .* found -1"),
+        ((3, 5, 2), "the unit, successes: expected at most 2"),
+        ((3, -1, 2), "the unit, successes: expected a whole number .* found -1"),
+    ):
+        with pytest.raises(DataError, match=message):
+            point.predictive(*arguments)
+    with pytest.raises(DataError, match="the unit, successes: expected at most 3"):
+        point.unit_density(5, 3, np.array([0.5]))
+    for rate in (0.0, 1.0, float("nan")):
+        with pytest.raises(DataError, match=f"rates: .*strictly between 0 and 1, found {rate}"):
+            point.unit_density(1, 3, np.array([0.5, rate]))
+    np.testing.assert_allclose(point.predictive(0), [1.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("draws", [0, -1])
+def test_no_draws_are_refused(fit, point, draws):
+    for one in (fit, point):
+        with pytest.raises(ConfigError, match=f"draws: expected a number above 0, found {draws}"):
+            one.sample(draws, jax.random.key(0))
 
 
 def test_a_unit_without_trials_has_the_population_as_posterior():
