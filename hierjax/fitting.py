@@ -369,7 +369,7 @@ class Fit:
             DataError: If the counts break a rule, or a rate is not strictly between 0 and 1.
         """
         y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
-        outside = np.asarray(rates)[~((0 < np.asarray(rates)) & (np.asarray(rates) < 1))]
+        outside = np.asarray(rates)[~((np.asarray(rates) > 0) & (np.asarray(rates) < 1))]
         if outside.size:
             raise DataError(
                 f"rates: expected numbers strictly between 0 and 1, found {outside.flat[0]}"

@@ -49,6 +49,16 @@ def test_an_improper_posterior_without_one_unit_is_refused():
         hj.fit(counts).loo()
 
 
+def test_how_many_units_must_stay_depends_on_the_hyperprior():
+    """Under (alpha + beta)^(-4) three units with 0 < y < n are needed, and three are not enough."""
+    counts = hj.Counts([1, 3, 2, 0], [5, 9, 8, 3])
+    fit = hj.fit(counts, hj.Model(hyperprior=hj.PowerLaw(4.0)))
+    with pytest.raises(ModelError, match="without unit '1' the posterior is improper"):
+        fit.loo()
+    more = hj.fit(counts.append("5", 2, 6), hj.Model(hyperprior=hj.PowerLaw(4.0)))
+    assert np.all(np.isfinite(more.loo().pointwise))
+
+
 def test_a_point_estimate_predicts_by_itself():
     fit = hj.fit(RATS, method=hj.Type2MLE())
     a, b = fit.estimate("alpha"), fit.estimate("beta")
