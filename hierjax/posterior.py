@@ -47,7 +47,8 @@ def merge(posterior: HyperPosterior, cells: int) -> HyperPosterior:
 
     Draws are cut into strips of equal number by log-concentration, each strip into cells by
     logit-mean, and every cell becomes its mean. With k x k cells what is lost is the variance of
-    the hyperparameters within cells, of the order of 1/k^2 of it.
+    the hyperparameters within cells, most of it in the tails: of normal draws about 0.35 / k of it,
+    1.7 % with 20 x 20.
 
     Args:
         posterior: A posterior of draws.
