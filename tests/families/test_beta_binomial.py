@@ -136,6 +136,62 @@ def test_densities_against_scipy():
             assert float(updated.variance) == pytest.approx(posterior.var(), rel=1e-9)
 
 
+def exact_log_prior(logit, m, phi):
+    """Log-density of the log-odds under Beta(m / phi, (1 - m) / phi)."""
+    logit, m, phi = (mpmath.mpf(value) for value in (logit, m, phi))
+    alpha, beta = m / phi, (1 - m) / phi
+    kernel = -alpha * mpmath.log1p(mpmath.exp(-logit)) - beta * mpmath.log1p(mpmath.exp(logit))
+    return kernel - mpmath.log(mpmath.beta(alpha, beta))
+
+
+# A standard deviation of the log-odds is about sqrt(phi), so rounding of log-odds by itself moves
+# the log-density by one part in 1 / sqrt(phi). Worst of these cases: 2 and 10 units of precision.
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_log_prior_of_rare_rates_and_high_concentrations(dtype):
+    means, dispersions = (1e-6, 1e-3, 0.4, 1 - 1e-3), 10.0 ** np.arange(-12, 4, 3)
+    distances = np.array([0.0, 1e-4, -0.1, 1.0, -5.0, 30.0, -300.0, 300.0])
+    m, phi, distance = (x.ravel() for x in np.meshgrid(means, dispersions, distances))
+    with jax.enable_x64(dtype == np.float64), mpmath.workdps(60):
+        logit, m, phi = numbers(np.log(m) - np.log1p(-m) + distance, m, phi, dtype=dtype)
+        density = jax.jit(jax.vmap(FAMILY.log_prior_logit))
+        values = density(logit, Population(m, 1 - m, phi))
+        for *case, value in zip(*(np.asarray(x, float) for x in (logit, m, phi, values))):
+            exact = float(exact_log_prior(*case))
+            scale = (1 + abs(exact)) * (1 + case[2] ** -0.5)
+            assert abs(value - exact) <= 40 * np.finfo(dtype).eps * scale, case
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_log_likelihood_of_many_trials(dtype):
+    cases = [(0, 10**9), (1, 10**9), (3, 10), (3 * 10**5, 10**6), (3 * 2**28, 2**30), (7, 7)]
+    with jax.enable_x64(dtype == np.float64), mpmath.workdps(60):
+        for y, n in cases:
+            successes, trials = numbers(y, n, dtype=dtype)
+            for errors in (-3.0, 0.0, 2.0):
+                raw = (y + 0.5) / (n + 1)
+                logit = np.log(raw) - np.log1p(-raw) + errors / np.sqrt(n * raw * (1 - raw))
+                rate = Rate.from_logit(jnp.asarray(logit, dtype))
+                found = float(FAMILY.log_likelihood(successes, trials, rate))
+                z = mpmath.mpf(float(jnp.asarray(logit, dtype)))
+                value = mpmath.log(mpmath.binomial(n, y)) - y * mpmath.log1p(mpmath.exp(-z))
+                value -= (n - y) * mpmath.log1p(mpmath.exp(z))
+                # The rounding of log-odds in standard deviations of their own: sqrt(n).
+                allowed = (
+                    20 * np.finfo(dtype).eps * (1 + abs(value)) * (1 + np.sqrt(y * (n - y) / n))
+                )
+                assert abs(found - value) <= allowed, (y, n, errors)
+
+
+def test_rates_that_round_to_zero_or_one():
+    with jax.enable_x64(True):
+        zero, one = (Rate(*numbers(*logs)) for logs in ((-np.inf, 0.0), (0.0, -np.inf)))
+        for counts, rate, expected in (
+            ((0, 5), zero, 0.0), ((5, 5), one, 0.0), ((0, 0), zero, 0.0),
+            ((2, 5), zero, -np.inf), ((2, 5), one, -np.inf), ((5, 5), zero, -np.inf),
+        ):  # fmt: skip
+            assert float(FAMILY.log_likelihood(*numbers(*counts), rate)) == expected
+
+
 def test_joint_less_posterior_is_marginal():
     """log p(y, theta) - log p(theta | y) does not depend on theta: it is log p(y)."""
     rng = np.random.default_rng(3)
