@@ -21,7 +21,7 @@ from hierjax.hyperparameters import (
     summarize_point,
 )
 from hierjax.inference import Method, Quadrature
-from hierjax.inference.quadrature import Lattice, QuadratureResult, draw
+from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.inference.result import Problem, Progress, Result, Status
 from hierjax.keys import require_key
 from hierjax.model import Model
@@ -222,8 +222,7 @@ class Fit:
             eta = np.asarray(self.posterior.points[0, 0], np.float64)
             columns = summarize_point(eta, self.result.covariance, levels)
         elif (places := self.result.lattice) is not None:
-            with self._x64():
-                columns = summarize_lattice(self._on_device[0], places, levels)
+            columns = summarize_lattice(self.posterior, places, levels)
         elif self.draws is not None:
             columns = summarize_draws(self.draws, levels, self.info)
         if not self.is_point:
@@ -452,18 +451,12 @@ def rehearse(model: Model, method: Quadrature, precision: Precision) -> None:
         method: Settings, which fix the shapes.
         precision: Floating type.
     """
-    shape, dtype = (method.rows, method.columns), _DTYPES[precision]
-    with jax.enable_x64(precision == "float64"):
-        w, u = jnp.linspace(0, 6, shape[0], dtype=dtype), jnp.linspace(-2, 2, shape[1], dtype=dtype)
-        points = jnp.stack(jnp.meshgrid(w, u, indexing="ij")[::-1], axis=-1)
-        posterior = HyperPosterior(points, jnp.full(shape, 1 / (shape[0] * shape[1]), dtype))
-        zero, one = jnp.zeros((), dtype), jnp.ones((), dtype)
-        places = Lattice(w, 0 * w, 0 * w + 1, zero, one, zero, one, jnp.zeros(shape, dtype))
-        arrays = jax.tree.map(np.asarray, (posterior, places))
-    result = Result(arrays[0], Status.CONVERGED, lattice=arrays[1])
-    stand_in = Fit(Counts([1, 2], [4, 5]), model, method, precision, result)
-    stand_in.predict(1, 4)
-    stand_in.summary()
+    shape = (method.rows, method.columns)
+    points = np.moveaxis(np.indices(shape), 0, -1)[..., ::-1] * np.array([0.05, 0.1])
+    weights = np.full(shape, 1 / np.prod(shape))
+    points, weights = (np.asarray(values, _DTYPES[precision]) for values in (points, weights))
+    result = Result(HyperPosterior(points, weights), Status.CONVERGED)
+    Fit(Counts([1, 2], [4, 5]), model, method, precision, result).predict(1, 4)
 
 
 @jax.jit

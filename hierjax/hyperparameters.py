@@ -1,14 +1,11 @@
 """Answers about the hyperparameters: estimates, intervals, and which of them exist."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from statistics import NormalDist
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float
 
 from hierjax import lattice as calculus
 from hierjax.inference.convergence import effective_sample_sizes
@@ -27,6 +24,10 @@ __all__ = [
 
 # Every one is a monotone function of a working coordinate, or of logit_mean in a lattice row.
 PARAMETERS = ("logit_mean", "log_concentration", "mean", "concentration", "alpha", "beta")
+_HALVINGS = 60
+
+# Where along each line of a lattice a parameter has each of some values.
+Place = Callable[[Float[np.ndarray, "levels"]], Float[np.ndarray, "levels lines"]]
 
 
 def parameter_values(points: Float[np.ndarray, "*batch 2"]) -> dict[str, np.ndarray]:
@@ -100,77 +101,59 @@ def wald(
     return result
 
 
-@partial(jax.jit, static_argnames="iterations")
 def lattice_quantiles(
-    posterior: HyperPosterior,
-    lattice: Lattice,
-    levels: Float[Array, "levels"],
-    iterations: int = 60,
-) -> Float[Array, "6 levels"]:
+    posterior: HyperPosterior, lattice: Lattice, levels: Float[np.ndarray, "levels"]
+) -> Float[np.ndarray, "6 levels"]:
     """Quantiles of every hyperparameter from the nodes of quadrature.
 
-    The log-concentration's come from the rows' masses. For the others P(parameter < c) is summed
-    over lines of nodes, each integrated up to where the parameter crosses c, and c is found by
-    bisection. Along a line the parameter rises; from line to line its crossing moves slowly: for
-    logit_mean lines are rows, for the shape parameters columns.
+    P(parameter < c) is summed over lines of nodes, each integrated up to where the parameter
+    crosses c, and c is found by bisection. Along a line the parameter rises; from line to line
+    its crossing moves slowly: for logit_mean lines are rows, for the shape parameters columns,
+    and for the log-concentration the only line holds the rows' masses.
 
     Args:
         posterior: Nodes and weights.
         lattice: Where they are.
         levels: Probabilities.
-        iterations: Halvings of the bisection.
 
     Returns:
         Quantiles in the order of `PARAMETERS`.
     """
-    weights, one = posterior.weights, jnp.ones((), levels.dtype)
-    u, w = posterior.points[..., 0], lattice.log_concentration
+    weights, levels = np.asarray(posterior.weights, np.float64), np.asarray(levels, np.float64)
+    u, w = (np.asarray(x, np.float64) for x in (posterior.points[..., 0], posterior.points[..., 1]))
 
-    def solve(lines: Array, values: Array, place: Callable[[Array], Array]) -> Array:
-        """Bisection for c, given where every line crosses it."""
-        integral = (calculus.cumulative(lines, one), lines, calculus.derivative(lines, one))
-        counts = lines > 1e-12
+    def solve(lines: np.ndarray, values: np.ndarray, place: Place) -> np.ndarray:
+        integral = calculus.cumulative(lines), lines, calculus.derivative(lines)
+        repeated = [np.broadcast_to(x, (len(levels), *x.shape)) for x in integral]
+        likely = values[lines > 1e-12]
+        low, high = (np.full(len(levels), end) for end in (likely.min(), likely.max()))
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            under = calculus.interpolate(place(middle), *repeated).sum(axis=1) < levels
+            low, high = np.where(under, middle, low), np.where(under, high, middle)
+        return 0.5 * (low + high)
 
-        def below(c: Float[Array, ""]) -> Float[Array, ""]:
-            parts = jax.vmap(calculus.interpolate, in_axes=(0, 0, 0, 0, None))(
-                place(c), *integral, one
-            )
-            return jnp.sum(parts)
+    def crossing(values: np.ndarray) -> Place:
+        slopes = calculus.difference(values)
+        whole = [
+            np.broadcast_to(x, (len(levels), *x.shape))
+            for x in (values, slopes, calculus.difference(slopes))
+        ]
+        return lambda c: calculus.crossing(c[:, None], *whole)
 
-        def halve(_: Int[Array, ""], ends: tuple[Array, Array]) -> tuple[Array, Array]:
-            middle = 0.5 * (ends[0] + ends[1])
-            under = jax.vmap(below)(middle) < levels
-            return jnp.where(under, middle, ends[0]), jnp.where(under, ends[1], middle)
-
-        low = jnp.min(jnp.where(counts, values, jnp.inf))
-        high = jnp.max(jnp.where(counts, values, -jnp.inf))
-        start = (jnp.full_like(levels, low), jnp.full_like(levels, high))
-        ends = jax.lax.fori_loop(0, iterations, halve, start)
-        return 0.5 * (ends[0] + ends[1])
-
-    def solve_shape(sign: Float[Array, ""]) -> Array:
-        """For w + log m, or w + log(1 - m), along the columns."""
-        values = (w[:, None] + jax.nn.log_sigmoid(sign * u)).T
-        slopes = jax.vmap(calculus.difference)(values)
-        bends = jax.vmap(calculus.difference)(slopes)
-        invert = jax.vmap(calculus.invert, in_axes=(None, 0, 0, 0, None))
-        return solve(weights.T, values, lambda c: invert(c[None], values, slopes, bends, one)[:, 0])
-
-    alpha, beta = jnp.exp(jax.vmap(solve_shape)(jnp.asarray([1, -1], levels.dtype)))
-    mass = jnp.sum(weights, axis=1)
-    row = calculus.invert(
-        levels, calculus.cumulative(mass, one), mass, calculus.derivative(mass, one), one
-    )
-    logit_mean = solve(weights, u, lambda c: lattice.column_position(jnp.broadcast_to(c, w.shape)))
-    log_concentration = lattice.row_value(row)
-    return jnp.stack(
+    log_alpha, log_beta = (w - np.logaddexp(0, sign * u) for sign in (-1, 1))
+    alpha, beta = (solve(weights.T, x.T, crossing(x.T)) for x in (log_alpha, log_beta))
+    logit_mean = solve(weights, u, lambda c: lattice.column_position(c[:, None]))
+    mass = weights.sum(axis=1)[None]
+    log_concentration = solve(mass, w[None, :, 0], lambda c: lattice.row_position(c[:, None]))
+    return np.stack(
         [
             logit_mean,
             log_concentration,
-            jax.nn.sigmoid(logit_mean),
-            jnp.exp(log_concentration),
-            alpha,
-            beta,
+            1 / (1 + np.exp(-logit_mean)),
+            np.exp(log_concentration),
+            np.exp(alpha),
+            np.exp(beta),
         ]
     )
 
@@ -246,7 +229,6 @@ def summarize_lattice(posterior: HyperPosterior, places: Lattice, levels: np.nda
     stacked = np.where(weights > 0, np.array(list(values.values())), 0.0)
     mean = np.sum(weights * stacked, axis=(1, 2))
     variance = np.sum(weights * (stacked - mean[:, None, None]) ** 2, axis=(1, 2))
-    probabilities = jnp.asarray(levels, posterior.weights.dtype)
-    quantiles = lattice_quantiles(posterior, jax.tree.map(jnp.asarray, places), probabilities)
+    quantiles = lattice_quantiles(posterior, places, levels)
     columns = {"mean": mean, "sd": np.sqrt(variance)}
-    return columns | dict(zip(("low", "median", "high"), np.asarray(quantiles).T, strict=True))
+    return columns | dict(zip(("low", "median", "high"), quantiles.T, strict=True))

@@ -6,13 +6,19 @@ the plain sum, and its cumulative integral and derivative are constant matrices 
 """
 
 from functools import cache
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-__all__ = ["cumulative", "derivative", "difference", "interpolate", "invert"]
+__all__ = ["crossing", "cumulative", "derivative", "difference", "interpolate", "invert"]
+
+Values = TypeVar("Values", np.ndarray, Array)
+# From a linear guess in a cell, each leaves less than a tenth of the error.
+_NEWTON_STEPS = 6
+Step = float | Float[Array, ""]
 
 
 @cache
@@ -37,26 +43,25 @@ def _derivative_matrix(size: int) -> np.ndarray:
     return np.where(lag == 0, 0.0, np.where(lag % 2 == 0, 1.0, -1.0) / safe)
 
 
-def cumulative(values: Float[Array, "*batch nodes"], step: Float[Array, ""]) -> Array:
+def cumulative(values: Values, step: Step = 1.0) -> Values:
     """Integral from minus infinity to every node."""
-    matrix = jnp.asarray(_cumulative_matrix(values.shape[-1]), values.dtype)
-    return values @ matrix.T * step
+    return values @ _cumulative_matrix(values.shape[-1]).T.astype(values.dtype) * step
 
 
-def derivative(values: Float[Array, "*batch nodes"], step: Float[Array, ""]) -> Array:
+def derivative(values: Values, step: Step = 1.0) -> Values:
     """Derivative at every node."""
-    matrix = jnp.asarray(_derivative_matrix(values.shape[-1]), values.dtype)
-    return values @ matrix.T / step
+    return values @ _derivative_matrix(values.shape[-1]).T.astype(values.dtype) / step
 
 
-def difference(values: Float[Array, "nodes"]) -> Float[Array, "nodes"]:
+def difference(values: Float[np.ndarray, "*batch nodes"]) -> Float[np.ndarray, "*batch nodes"]:
     """Derivative of a function that does not decay, in steps, by five-point differences."""
-    inner = (values[:-4] - 8 * values[1:-3] + 8 * values[3:-1] - values[4:]) / 12
-    rough = jnp.asarray(jnp.gradient(values))
-    return jnp.concatenate([rough[:2], inner, rough[-2:]])
+    slopes = np.gradient(values, axis=-1)
+    far, near = values[..., 4:] - values[..., :-4], values[..., 3:-1] - values[..., 1:-3]
+    slopes[..., 2:-2] = (8 * near - far) / 12
+    return slopes
 
 
-def _quintic(s: Array, ends: tuple[Array, ...]) -> Array:
+def _quintic(s: Values, ends: tuple[Values, ...]) -> Values:
     """Quintic Hermite polynomial on [0, 1] from value, slope and curvature at both ends."""
     value0, slope0, curve0, value1, slope1, curve1 = ends
     rise = value1 - value0 - slope0 - curve0 / 2
@@ -68,35 +73,62 @@ def _quintic(s: Array, ends: tuple[Array, ...]) -> Array:
     return value0 + s * (slope0 + s * (curve0 / 2 + s * (c3 + s * (c4 + s * c5))))
 
 
-def _ends(
-    total: Array, density: Array, slope: Array, step: Array, left: Array
-) -> tuple[Array, ...]:
-    scaled = (total, density * step, slope * step * step)
-    return tuple(values[left + side] for side in (0, 1) for values in scaled)
+def _at(values: np.ndarray, left: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(values, left[..., None], axis=-1)[..., 0]
 
 
 def interpolate(
-    position: Float[Array, "*batch"],
-    total: Float[Array, "nodes"],
-    density: Float[Array, "nodes"],
-    slope: Float[Array, "nodes"],
-    step: Float[Array, ""],
-) -> Float[Array, "*batch"]:
+    position: Float[np.ndarray, "*batch"],
+    total: Float[np.ndarray, "*batch nodes"],
+    density: Float[np.ndarray, "*batch nodes"],
+    slope: Float[np.ndarray, "*batch nodes"],
+) -> Float[np.ndarray, "*batch"]:
     """Cumulative integral anywhere, by quintic Hermite interpolation between nodes.
 
     Args:
         position: Distance from the first node, in steps.
         total: Cumulative integral at the nodes.
         density: The function at the nodes.
-        slope: Its derivative at the nodes.
-        step: Distance between nodes.
+        slope: Its derivative at the nodes, in steps.
 
     Returns:
         The integral up to `position`, held constant beyond the lattice.
     """
-    clipped = jnp.clip(position, 0.0, total.shape[0] - 1.0)
-    left = jnp.clip(jnp.floor(clipped), 0.0, total.shape[0] - 2.0)
-    return _quintic(clipped - left, _ends(total, density, slope, step, left.astype(int)))
+    last = total.shape[-1] - 1
+    clipped = np.clip(position, 0.0, last)
+    left = np.minimum(clipped.astype(int), last - 1)
+    ends = (_at(values, left + side) for side in (0, 1) for values in (total, density, slope))
+    return _quintic(clipped - left, tuple(ends))
+
+
+def crossing(
+    level: Float[np.ndarray, "*#batch"],
+    values: Float[np.ndarray, "*batch nodes"],
+    slope: Float[np.ndarray, "*batch nodes"],
+    bend: Float[np.ndarray, "*batch nodes"],
+) -> Float[np.ndarray, "*batch"]:
+    """Position, in steps from the first node, at which a rising function reaches a level.
+
+    Newton's iteration on the quintic Hermite interpolant, its slope interpolated linearly.
+
+    Args:
+        level: The level.
+        values: The function at the nodes.
+        slope: Its derivative at the nodes, in steps; positive.
+        bend: Its second derivative.
+
+    Returns:
+        The position; minus or plus infinity where the level is beyond the ends.
+    """
+    count = np.sum(values <= level[..., None], axis=-1)
+    left = np.clip(count - 1, 0, values.shape[-1] - 2)
+    ends = tuple(_at(x, left + side) for side in (0, 1) for x in (values, slope, bend))
+    place = (level - ends[0]) / (ends[3] - ends[0])
+    for _ in range(_NEWTON_STEPS):
+        rise = (1 - place) * ends[1] + place * ends[4]
+        place = np.clip(place + (level - _quintic(place, ends)) / rise, 0.0, 1.0)
+    inside = left + place
+    return np.where(count == 0, -np.inf, np.where(count == values.shape[-1], np.inf, inside))
 
 
 def invert(
@@ -113,7 +145,8 @@ def invert(
     beside the density.
     """
     left = jnp.clip(jnp.searchsorted(total, level, side="right") - 1, 0, total.shape[0] - 2)
-    ends = _ends(total, density, slope, step, left)
+    scaled = (total, density * step, slope * step * step)
+    ends = tuple(values[left + side] for side in (0, 1) for values in scaled)
 
     def halve(_: Int[Array, ""], bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket

@@ -162,7 +162,7 @@ def fit_all(
                     prepared.counts,
                     prepared.model,
                     entry.settings(),
-                    key=method_key(config.seed, name),
+                    key=method_key(config.seed, name) if entry.is_sampler else None,
                     precision=config.precision,
                     progress=ahead.while_running(progress),
                     checkpoint=checkpoint and checkpoint(name),
@@ -185,7 +185,7 @@ class _Compiling:
 
     def __init__(self, prepared: Prepared):
         entries = prepared.config.methods
-        samplers = [entry for entry in entries if hasattr(entry.settings_class, "compile")]
+        samplers = [entry for entry in entries if entry.is_sampler]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compile")
         self._done = {
             entry.display_name: self._pool.submit(self._compile, prepared, entry)

@@ -162,6 +162,11 @@ class MethodEntry(Strict):
         """What tables and files call it."""
         return self.name or self.settings_class.name  # type: ignore[attr-defined]
 
+    @property
+    def is_sampler(self) -> bool:
+        """Whether the method draws: it needs a key, and can be compiled ahead."""
+        return hasattr(self.settings_class, "compile")
+
     def settings(self) -> Any:
         """The settings as the Python API takes them."""
         return self.settings_class(

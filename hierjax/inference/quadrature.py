@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from hierjax.model import Model
@@ -20,7 +21,6 @@ from hierjax.tally import TallyArrays
 
 __all__ = ["Lattice", "QuadratureResult", "draw", "quadrature"]
 
-_SCOUT_ROWS = 64
 _ZOOMS = 3
 _MODE_STEPS, _SMALL_STEP = 10, 0.1
 # Columns reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
@@ -58,12 +58,17 @@ class Lattice(NamedTuple):
         return 2 * _COLUMN_REACH / (self.log_density.shape[-1] - 1)
 
     def column_position(
-        self, logit_mean: Float[Array, "*batch rows"]
-    ) -> Float[Array, "*batch rows"]:
-        """Where a logit-mean lies in every row, in steps from the first node."""
-        relative = (logit_mean - self.center) / self.scale
-        hidden = jnp.arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
+        self, logit_mean: Float[np.ndarray, "*batch 1"]
+    ) -> Float[np.ndarray, "*batch rows"]:
+        """Where logit-means lie in every row, in steps from the first node."""
+        relative = (logit_mean - np.asarray(self.center)) / np.asarray(self.scale)
+        hidden = np.arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
         return (hidden + _COLUMN_REACH) / self.column_step
+
+    def row_position(self, log_concentration: Float[np.ndarray, "*batch"]) -> np.ndarray:
+        """Where log-concentrations lie, in steps from the first row."""
+        hidden = np.arcsinh((log_concentration - self.row_center) / self.row_scale)
+        return (hidden - self.row_start) / self.row_step
 
     def row_value(self, position: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
         """Log-concentration at a position in steps from the first row."""
@@ -92,7 +97,7 @@ class QuadratureResult(NamedTuple):
 
 
 def _row_map(
-    model: Model, tally: TallyArrays, log_concentration: Float[Array, ""]
+    model: Model, tally: TallyArrays, log_concentration: Float[Array, ""], guess: Float[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Conditional mode and scale of logit_mean, and the Laplace log-mass of the row."""
 
@@ -109,29 +114,48 @@ def _row_map(
         (value, slope), (_, curvature) = jax.jvp(first, (u,), (one,))
         return value, slope, jnp.minimum(curvature, -1e-3)
 
-    def step(
-        _: Int[Array, ""], state: tuple[Float[Array, ""], ...]
-    ) -> tuple[Float[Array, ""], ...]:
-        u, low, high, last, _, slope, curvature = state
+    def step(search: _Search) -> _Search:
+        u, low, high = search.mode, search.low, search.high
+        slope, curvature = search.slope, search.curvature
         low, high = jnp.where(slope > 0, u, low), jnp.where(slope < 0, u, high)
         newton = slope / -curvature
         # On a flank Newton's steps stay equal or leap: halve the bracket by orders of magnitude.
         inside = (low <= u + newton) & (u + newton <= high)
         halving = jnp.sinh(0.5 * (jnp.arcsinh(low) + jnp.arcsinh(high))) - u
-        shrinking = jnp.abs(newton) < jnp.where(inside, 0.5 * last, _SMALL_STEP)
+        shrinking = jnp.abs(newton) < jnp.where(inside, 0.5 * search.last, _SMALL_STEP)
         move = jnp.where(shrinking, newton, halving)
-        return u + move, low, high, jnp.maximum(jnp.abs(move), _SMALL_STEP), *derivatives(u + move)
+        last = jnp.maximum(jnp.abs(move), _SMALL_STEP)
+        return _Search(u + move, low, high, last, search.steps + 1, *derivatives(u + move))
 
-    start = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
+    def unfinished(search: _Search) -> Bool[Array, ""]:
+        # Newton's next step in conditional standard deviations. Nodes must be smooth along columns
+        # too, so the mode is sought closer than its row would need.
+        newton = jnp.abs(search.slope) * jax.lax.rsqrt(-search.curvature)
+        far = newton > jnp.finfo(guess.dtype).eps ** 0.5
+        return (search.steps == 0) | far & (search.steps <= _MODE_STEPS)
+
     # The zeroth step stays in place: derivatives are then compiled only once.
-    zero, one = jnp.zeros_like(start), jnp.ones_like(start)
-    limit = _cutoff(start.dtype)[1] * one
-    mode, _, _, _, value, _, curvature = jax.lax.fori_loop(
-        0, _MODE_STEPS + 1, step, (start, -limit, limit, 4 * one, zero, zero, -one)
-    )
+    zero, one = jnp.zeros_like(guess), jnp.ones_like(guess)
+    limit = _cutoff(guess.dtype)[1] * one
+    start = _Search(guess, -limit, limit, 4 * one, jnp.zeros((), int), zero, zero, -one)
+    found = jax.lax.while_loop(unfinished, step, start)
     # Rows at the ends of the floating type's range have no finite density, and no weight.
+    curvature = found.curvature
     scale = jnp.where(jnp.isfinite(curvature), jax.lax.rsqrt(-curvature), 1.0)
-    return mode, scale, value + jnp.log(scale)
+    return found.mode, scale, found.value + jnp.log(scale)
+
+
+class _Search(NamedTuple):
+    """State of the search for a conditional mode: place, bracket, last step, derivatives."""
+
+    mode: Float[Array, ""]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+    last: Float[Array, ""]
+    steps: Int[Array, ""]
+    value: Float[Array, ""]
+    slope: Float[Array, ""]
+    curvature: Float[Array, ""]
 
 
 def _cutoff(dtype: jnp.dtype) -> tuple[float, float]:
@@ -142,42 +166,59 @@ def _cutoff(dtype: jnp.dtype) -> tuple[float, float]:
     return (42.0, 300.0) if dtype == jnp.float64 else (20.0, 60.0)
 
 
-def _place_rows(
-    model: Model, tally: TallyArrays, rows: int
-) -> tuple[Float[Array, "rows"], tuple[Float[Array, ""], ...]]:
+class _Rows(NamedTuple):
+    """Rows placed between two ends, densest at a center."""
+
+    log_concentration: Float[Array, "rows"]
+    mode: Float[Array, "rows"]
+    scale: Float[Array, "rows"]
+    row_center: Float[Array, ""]
+    row_scale: Float[Array, ""]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+
+    def hidden(self, size: int) -> Float[Array, "rows"]:
+        """Equally spaced coordinates of the rows."""
+        ends = jnp.stack([self.low, self.high]) - self.row_center
+        start, end = jnp.arcsinh(ends / self.row_scale)
+        return jnp.linspace(start, end, size, dtype=start.dtype)
+
+
+def _place_rows(model: Model, tally: TallyArrays, rows: int) -> _Rows:
     """Finds where the log-concentration's marginal lives, zooming from the whole line."""
     dtype = tally.units.dtype
     drop, limit = _cutoff(dtype)
-    log_mass = jax.vmap(lambda w: _row_map(model, tally, w)[2])
-    center, scale = jnp.asarray(3.0, dtype), jnp.asarray(3.0, dtype)
-    low, high = jnp.asarray(-limit, dtype), jnp.asarray(limit, dtype)
 
-    def zoom(
-        _: Int[Array, ""], state: tuple[Float[Array, ""], ...]
-    ) -> tuple[Float[Array, ""], ...]:
-        center, scale, low, high = state
-        start, end = jnp.arcsinh((low - center) / scale), jnp.arcsinh((high - center) / scale)
-        hidden = jnp.linspace(start, end, _SCOUT_ROWS, dtype=dtype)
-        w = center + scale * jnp.sinh(hidden)
-        mass = log_mass(w)
+    def place(
+        turn: Int[Array, ""], state: tuple[_Rows, tuple[Float[Array, ""], ...]]
+    ) -> tuple[_Rows, tuple[Float[Array, ""], ...]]:
+        before, bounds = state
+        now = _Rows(*before[:3], *bounds)
+        hidden = now.hidden(rows)
+        w = now.row_center + now.row_scale * jnp.sinh(hidden)
+        guess = jnp.interp(w, before.log_concentration, before.mode)
+        mode, scale, mass = jax.vmap(partial(_row_map, model, tally))(w, guess)
+        now = now._replace(log_concentration=w, mode=mode, scale=scale)
+
         mass = jnp.where(jnp.isfinite(mass), mass, -jnp.inf)
         best = jnp.argmax(mass)
         # The measure of the hidden coordinate counts: a long flat tail has mass.
-        stretched = mass + jnp.log(scale * jnp.cosh(hidden))
+        stretched = mass + jnp.log(now.row_scale * jnp.cosh(hidden))
         alive = stretched > jnp.max(stretched) - drop
-        first, last = jnp.argmax(alive), _SCOUT_ROWS - 1 - jnp.argmax(alive[::-1])
-        new_low = w[jnp.maximum(first - 1, 0)]
-        new_high = w[jnp.minimum(last + 1, _SCOUT_ROWS - 1)]
+        first, last = jnp.argmax(alive), rows - 1 - jnp.argmax(alive[::-1])
+        low, high = w[jnp.maximum(first - 1, 0)], w[jnp.minimum(last + 1, rows - 1)]
         near = mass > mass[best] - 2.0
         width = jnp.max(jnp.where(near, w, w[best])) - jnp.min(jnp.where(near, w, w[best]))
-        gap = w[jnp.minimum(best + 1, _SCOUT_ROWS - 1)] - w[jnp.maximum(best - 1, 0)]
-        return w[best], jnp.maximum(width, gap) / 4, new_low, new_high
+        gap = w[jnp.minimum(best + 1, rows - 1)] - w[jnp.maximum(best - 1, 0)]
+        return now, (w[best], jnp.maximum(width, gap) / 4, low, high)
 
-    center, scale, low, high = jax.lax.fori_loop(0, _ZOOMS, zoom, (center, scale, low, high))
-    start, end = jnp.arcsinh((low - center) / scale), jnp.arcsinh((high - center) / scale)
-    step = (end - start) / (rows - 1)
-    hidden = start + step * jnp.arange(rows, dtype=dtype)
-    return hidden, (center, scale, start, step)
+    # Placing nodes changes no integral: nothing is to be differentiated here.
+    model, tally = jax.lax.stop_gradient((model, tally))
+    logit = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
+    bounds = tuple(jnp.asarray(x, dtype) for x in (3.0, 3.0, -limit, limit))
+    anywhere = jnp.linspace(-limit, limit, rows, dtype=dtype)
+    start = _Rows(anywhere, jnp.full(rows, logit), jnp.ones(rows, dtype), *bounds)
+    return jax.lax.fori_loop(0, _ZOOMS + 1, place, (start, bounds))[0]
 
 
 def _summary(
@@ -224,9 +265,10 @@ def quadrature(
     """
     tally = jax.tree.map(jnp.asarray, tally)
     dtype = tally.units.dtype
-    hidden, (row_center, row_scale, row_start, row_step) = _place_rows(model, tally, rows)
-    w = row_center + row_scale * jnp.sinh(hidden)
-    center, scale, _ = jax.vmap(lambda w: _row_map(model, tally, w))(w)
+    placed = _place_rows(model, tally, rows)
+    w, center, scale, row_center, row_scale, *_ = placed
+    hidden = placed.hidden(rows)
+    row_step = (hidden[-1] - hidden[0]) / (rows - 1)
 
     x = jnp.linspace(-_COLUMN_REACH, _COLUMN_REACH, columns, dtype=dtype)
     across = jnp.sinh(_COLUMN_STRETCH * x) / _COLUMN_STRETCH
@@ -248,7 +290,7 @@ def quadrature(
     inner = jnp.sum(weights[1:-1, 1:-1])
     return QuadratureResult(
         HyperPosterior(points, weights),
-        Lattice(w, center, scale, row_center, row_scale, row_start, row_step, log_density),
+        Lattice(w, center, scale, row_center, row_scale, hidden[0], row_step, log_density),
         fine[0],
         jnp.max(jnp.abs(fine - coarse) / unit),
         1.0 - inner,

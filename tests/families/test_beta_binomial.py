@@ -155,7 +155,9 @@ def test_log_prior_of_rare_rates_and_high_concentrations(dtype):
         logit, m, phi = numbers(np.log(m) - np.log1p(-m) + distance, m, phi, dtype=dtype)
         density = jax.jit(jax.vmap(FAMILY.log_prior_logit))
         values = density(logit, Population(m, 1 - m, phi))
-        for *case, value in zip(*(np.asarray(x, float) for x in (logit, m, phi, values))):
+        for *case, value in zip(
+            *(np.asarray(x, float) for x in (logit, m, phi, values)), strict=True
+        ):
             exact = float(exact_log_prior(*case))
             scale = (1 + abs(exact)) * (1 + case[2] ** -0.5)
             assert abs(value - exact) <= 40 * np.finfo(dtype).eps * scale, case
