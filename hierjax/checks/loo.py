@@ -1,9 +1,7 @@
-"""Checks of a fit: leave-one-unit-out prediction, and agreement with the exact answer."""
+"""Leave-one-unit-out prediction, by partial pooling and without a hierarchy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +11,10 @@ from jaxtyping import Array, Float
 from hierjax.counts import Counts
 from hierjax.errors import ModelError
 from hierjax.families.beta_binomial import BetaBinomial, Population
-from hierjax.inference.convergence import effective_sample_sizes, mean_error
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
-from hierjax.table import Table
 
-if TYPE_CHECKING:
-    from hierjax.fitting import Fit
-
-__all__ = ["Loo", "agreement", "baselines", "effective_sample_sizes", "loo"]
+__all__ = ["Loo", "baselines", "loo"]
 
 # Points that leave-one-out averages over; more draws are thinned evenly.
 _MOST_POINTS = 8192
@@ -88,16 +81,10 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
         ModelError: If without one of the units the posterior would be improper.
     """
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-    inside = weights * ((counts.successes > 0) & (counts.successes < counts.trials))
-    j = int(np.argmax(inside))
-    if posterior.weights.size > 1 and model.hyperprior.impropriety(inside.sum() - inside[j]):
-        raise ModelError(
-            f"leave-one-out: without unit {str(counts.labels[j])!r} the posterior is improper "
-            "under this hyperprior; use a proper one"
-        )
+    require_proper_without_one(model, counts, posterior)
     columns = np.stack([counts.successes, counts.trials, weights])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
-    points, point_weights = _thinned(posterior)
+    points, point_weights = thinned(posterior)
     with np.errstate(divide="ignore"):
         log_weights = np.log(point_weights)
     # Whole batches: a remainder would be compiled apart.
@@ -109,7 +96,28 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
     return Loo.of(np.asarray(left_out, np.float64)[inverse.ravel()])
 
 
-def _thinned(posterior: HyperPosterior) -> tuple[np.ndarray, np.ndarray]:
+def require_proper_without_one(model: Model, counts: Counts, posterior: HyperPosterior) -> None:
+    """Refuses to leave units out of a posterior that would be improper without one of them.
+
+    Args:
+        model: Family and hyperprior.
+        counts: The units.
+        posterior: Posterior of the hyperparameters; of a point estimate nothing is asked.
+
+    Raises:
+        ModelError: If without one of the units the posterior would be improper.
+    """
+    weights = np.ones(len(counts)) if counts.weights is None else counts.weights
+    inside = weights * ((counts.successes > 0) & (counts.successes < counts.trials))
+    j = int(np.argmax(inside))
+    if posterior.weights.size > 1 and model.hyperprior.impropriety(inside.sum() - inside[j]):
+        raise ModelError(
+            f"leave-one-out: without unit {str(counts.labels[j])!r} the posterior is improper "
+            "under this hyperprior; use a proper one"
+        )
+
+
+def thinned(posterior: HyperPosterior) -> tuple[np.ndarray, np.ndarray]:
     """Points that carry weight, or an evenly spaced subset of many draws."""
     points, weights = np.asarray(posterior.points).reshape(-1, 2), np.asarray(posterior.weights)
     kept = np.flatnonzero(weights.ravel() > 0)
@@ -151,45 +159,3 @@ def baselines(counts: Counts) -> dict[str, Loo]:
         )
         pooled = np.asarray(pooled)
     return {"no_pooling": Loo.of(-np.log1p(n)), "complete_pooling": Loo.of(pooled)}
-
-
-def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()) -> Table:
-    """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
-
-    Compared are the posterior means of both working coordinates and of new units' rates; of the
-    latter every draw gives the conditional mean, whose average has the smaller error. A method
-    that does not draw has no such error, and its `mcse` and `z` are NaN.
-
-    Args:
-        fit: The fit to judge.
-        reference: The exact one, by quadrature.
-        new_units: Successes and trials of new units.
-
-    Returns:
-        One row a quantity: quantity, value, reference, mcse, z.
-    """
-    rows = []
-    for name, exact, found in zip(
-        *_quantities(reference, new_units), _quantities(fit, new_units)[1], strict=True
-    ):
-        reference_value = float(np.sum(reference.posterior.weights * exact))
-        value = float(np.sum(fit.posterior.weights * found))
-        error = np.nan if fit.draws is None else mean_error(found)
-        rows.append((name, value, reference_value, error, (value - reference_value) / error))
-    columns = zip(*rows, strict=True)
-    names = ("quantity", "value", "reference", "mcse", "z")
-    return Table(dict(zip(names, columns, strict=True)))
-
-
-def _quantities(
-    fit: "Fit", new_units: Sequence[tuple[int, int]]
-) -> tuple[list[str], list[np.ndarray]]:
-    """Names, and values at every point, of what methods are compared by."""
-    points = np.asarray(fit.posterior.points, np.float64)
-    names = list(fit.model.family.coordinates)
-    values = [points[..., 0], points[..., 1]]
-    m, phi = 1 / (1 + np.exp(-points[..., 0])), np.exp(-points[..., 1])
-    for successes, trials in new_units:
-        names.append(f"rate of {successes} in {trials}")
-        values.append((m + successes * phi) / (1 + trials * phi))
-    return names, values

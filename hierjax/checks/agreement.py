@@ -1,0 +1,56 @@
+"""Agreement of a fit with the exact answer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hierjax.inference.convergence import mean_error
+from hierjax.table import Table
+
+if TYPE_CHECKING:
+    from hierjax.fitting import Fit
+
+__all__ = ["agreement"]
+
+
+def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()) -> Table:
+    """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
+
+    Compared are the posterior means of both working coordinates and of new units' rates; of the
+    latter every draw gives the conditional mean, whose average has the smaller error. A method
+    that does not draw has no such error, and its `mcse` and `z` are NaN.
+
+    Args:
+        fit: The fit to judge.
+        reference: The exact one, by quadrature.
+        new_units: Successes and trials of new units.
+
+    Returns:
+        One row a quantity: quantity, value, reference, mcse, z.
+    """
+    rows = []
+    for name, exact, found in zip(
+        *_quantities(reference, new_units), _quantities(fit, new_units)[1], strict=True
+    ):
+        reference_value = float(np.sum(reference.posterior.weights * exact))
+        value = float(np.sum(fit.posterior.weights * found))
+        error = np.nan if fit.draws is None else mean_error(found)
+        rows.append((name, value, reference_value, error, (value - reference_value) / error))
+    columns = zip(*rows, strict=True)
+    names = ("quantity", "value", "reference", "mcse", "z")
+    return Table(dict(zip(names, columns, strict=True)))
+
+
+def _quantities(
+    fit: "Fit", new_units: Sequence[tuple[int, int]]
+) -> tuple[list[str], list[np.ndarray]]:
+    """Names, and values at every point, of what methods are compared by."""
+    points = np.asarray(fit.posterior.points, np.float64)
+    names = list(fit.model.family.coordinates)
+    values = [points[..., 0], points[..., 1]]
+    m, phi = 1 / (1 + np.exp(-points[..., 0])), np.exp(-points[..., 1])
+    for successes, trials in new_units:
+        names.append(f"rate of {successes} in {trials}")
+        values.append((m + successes * phi) / (1 + trials * phi))
+    return names, values
