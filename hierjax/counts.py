@@ -1,11 +1,13 @@
 """Counts of successes among trials, one pair a unit, validated once on the host."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from hierjax.errors import DataError
+from hierjax.frames import Frame, read, tally_events
 from hierjax.validation import ArrayLike, Source, checked_columns
 
 
@@ -33,6 +35,7 @@ class Counts:
         labels: Text, shape ``(units,)``.
         groups: Text, shape ``(units,)``, or None.
         weights: float64, shape ``(units,)``, or None.
+        frame: The data frame that the counts came from, or None; equal counts may differ in it.
 
     Raises:
         DataError: If an entry is not a whole number in range, successes exceed trials, lengths
@@ -58,6 +61,7 @@ class Counts:
     labels: Shaped[np.ndarray, " units"]
     groups: Shaped[np.ndarray, " units"] | None
     weights: Float64[np.ndarray, " units"] | None
+    frame: Frame | None
 
     def __init__(
         self,
@@ -79,6 +83,77 @@ class Counts:
         checked = checked_columns(given, source)
         for name in given:
             object.__setattr__(self, name, checked.get(name))
+        object.__setattr__(self, "frame", None)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        successes: str,
+        trials: str,
+        label: str | None = None,
+        group: str | None = None,
+        weight: str | None = None,
+    ) -> "Counts":
+        """Counts from the columns of a data frame, one row a unit.
+
+        The counts remember the frame, which is not copied: `Fit.units` gives the same kind back,
+        with the answers as further columns. Counts made from these by `select` or `append` do not.
+
+        Args:
+            frame: A frame of pandas, Polars or PyArrow, a relation of DuckDB, or any other that
+                narwhals understands. Of a lazy frame only these columns are computed.
+            successes: Name of the column that holds the successes.
+            trials: Name of the column that holds the trials.
+            label: Name of the column that holds the units' labels.
+            group: Name of the column that holds the units' groups.
+            weight: Name of the column that holds the units' weights.
+
+        Returns:
+            The counts, in the order of the frame.
+
+        Raises:
+            DataError: If the frame lacks a column, cannot be computed, or holds counts that
+                `Counts` refuses. The message names the row, counted from 0, and the column.
+
+        Examples:
+            >>> import pandas
+            >>> frame = pandas.DataFrame({"tumors": [0, 4], "rats": [20, 14]})
+            >>> Counts.from_frame(frame, successes="tumors", trials="rats")
+            Counts(units=2, successes=4, trials=34)
+        """
+        fields = ("successes", "trials", "labels", "groups", "weights")
+        given = zip(fields, (successes, trials, label, group, weight), strict=True)
+        columns, source = read(frame, {field: name for field, name in given if name is not None})
+        counts = cls(**columns, source=source)
+        object.__setattr__(counts, "frame", Frame(frame, successes, trials))
+        return counts
+
+    @classmethod
+    def from_events(cls, frame: Any, success: str, unit: str) -> "Counts":
+        """Counts from a data frame with one row an event, added up by the frame's own engine.
+
+        Args:
+            frame: As in `from_frame`.
+            success: Name of the column that holds what came of each event: 0 or 1, false or true.
+            unit: Name of the column that holds the unit that each event belongs to.
+
+        Returns:
+            The counts, sorted by unit. They remember a frame of the same kind with the columns
+            `unit`, ``successes`` and ``trials``.
+
+        Raises:
+            DataError: If the frame lacks a column or cannot be computed, if an event has no unit or
+                is neither success nor failure, or if `Counts` refuses the totals.
+
+        Examples:
+            >>> import pandas
+            >>> frame = pandas.DataFrame({"page": ["b", "a", "b"], "sold": [1, 0, 0]})
+            >>> counts = Counts.from_events(frame, success="sold", unit="page")
+            >>> counts.labels.tolist(), counts.successes.tolist(), counts.trials.tolist()
+            (['a', 'b'], [0, 1], [1, 2])
+        """
+        return cls.from_frame(tally_events(frame, success, unit), "successes", "trials", unit)
 
     def __len__(self) -> int:
         """Number of units."""
