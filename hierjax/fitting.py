@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 from hierjax import checks, storage, units
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError
+from hierjax.frames import attach
 from hierjax.hyperparameters import (
     PARAMETERS,
     summarize_draws,
@@ -37,6 +38,8 @@ _DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
 # Points of the hyperparameters that unit quantiles mix: enough for their error to be far below
 # that of the draws they come from. Refined lattices are used at the default resolution.
 _CELLS, _LATTICE = 400, (96, 48)
+# Columns of `Fit.unit_table` that the table of the counts has already.
+UNIT_COUNTS = ("label", "successes", "trials")
 _THE_UNIT = Source("the unit", lambda _: "the unit")
 # Distinct pairs of counts answered at once.
 _PAIRS = 8
@@ -262,7 +265,36 @@ class Fit:
         quantiles = units.unit_quantiles(family, self._on_device[1], y, n, probabilities)
         return moments, np.asarray(quantiles)
 
-    def units(self, level: float = 0.9) -> Table:
+    def units(self, level: float = 0.9) -> Any:
+        """Posterior of every unit's rate, in the user's own table where there is one.
+
+        Args:
+            level: Probability of the central interval from `low` to `high`.
+
+        Returns:
+            The table of `unit_table`; of counts that came from a data frame, a frame of the same
+            kind with the user's columns, then raw_rate, mean, sd, low, median, high, shrinkage.
+            An answer whose name is a user's column's already has ``_fit`` at its end.
+
+        Raises:
+            InferenceError: If the method failed.
+            ConfigError: If the level is not inside (0, 1).
+            DataError: If the frame no longer holds the counts that were fitted.
+
+        Example:
+            >>> import pandas
+            >>> import hierjax as hj
+            >>> frame = pandas.DataFrame({"lab": ["a", "b", "c"], "y": [0, 2, 5], "n": [20, 19, 18]})
+            >>> hj.fit(hj.Counts.from_frame(frame, "y", "n")).units().columns.tolist()[:5]
+            ['lab', 'y', 'n', 'raw_rate', 'mean']
+        """
+        table, counts = self.unit_table(level), self.counts
+        if counts.frame is None:
+            return table
+        answers = {name: table[name] for name in table if name not in UNIT_COUNTS}
+        return attach(counts.frame, counts.successes, counts.trials, answers)
+
+    def unit_table(self, level: float = 0.9) -> Table:
         """Posterior of every unit's rate, beside its counts.
 
         Args:

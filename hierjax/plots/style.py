@@ -176,7 +176,7 @@ def is_complete_pooling(fit: Fit) -> bool:
 
 def unit_table(name: str, fit: Fit, level: float, estimates: Mapping[str, Table] | None) -> Table:
     """Estimates of a fit's units: those known already, or else computed."""
-    return estimates[name] if estimates and name in estimates else fit.units(level)
+    return estimates[name] if estimates and name in estimates else fit.unit_table(level)
 
 
 def rows_shown(rows: int, most: int) -> np.ndarray:
