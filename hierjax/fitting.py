@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax import checks, storage, units
+from hierjax import checks, influence, storage, units
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.frames import attach
@@ -460,6 +460,16 @@ class Fit:
         """Leave-one-unit-out expected log predictive density; see `hierjax.checks.loo`."""
         with self._x64():
             return checks.loo(self.model, self.counts, self.posterior, self.dtype)
+
+    def influence(self, of: str | Sequence[str] = ()) -> Table:
+        """How answers move with each unit's weight; see `hierjax.influence.influence`."""
+        with self._x64():
+            return influence.influence(self, of)
+
+    def sensitivity(self, of: str | Sequence[str] = ()) -> Table:
+        """How answers move with the hyperprior; see `hierjax.influence.sensitivity`."""
+        with self._x64():
+            return influence.sensitivity(self, of)
 
     def to_arviz(self) -> Any:
         """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
