@@ -471,6 +471,11 @@ class Fit:
         with self._x64():
             return influence.sensitivity(self, of)
 
+    def loo_pit(self) -> checks.LooPit:
+        """Where each unit falls in its prediction from the others; see `hierjax.checks.loo_pit`."""
+        with self._x64():
+            return checks.loo_pit(self.model, self.counts, self.posterior, self.dtype)
+
     def to_arviz(self) -> Any:
         """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
         return storage.to_arviz(self)

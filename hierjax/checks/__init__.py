@@ -1,7 +1,16 @@
-"""Checks of a fit: prediction of units left out, replicated data, agreement with the exact answer."""
+"""Checks of a fit: units left out, data replicated, pooling, agreement with the exact answer."""
 
 from hierjax.checks.agreement import agreement
 from hierjax.checks.loo import Loo, baselines, loo
+from hierjax.checks.pit import LooPit, loo_pit
 from hierjax.inference.convergence import effective_sample_sizes
 
-__all__ = ["Loo", "agreement", "baselines", "effective_sample_sizes", "loo"]
+__all__ = [
+    "Loo",
+    "LooPit",
+    "agreement",
+    "baselines",
+    "effective_sample_sizes",
+    "loo",
+    "loo_pit",
+]
