@@ -1,48 +1,61 @@
-"""Counts from a text table, with errors that point at the line and the column in the file."""
+"""Counts from files of tables, with errors that point at the row and the column in the file."""
 
-import csv
-import io
-import math
+import json
 import os
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from hierjax import files, text_tables
 from hierjax.counts import Counts
-from hierjax.errors import DataError, did_you_mean
+from hierjax.errors import ConfigError, DataError
+from hierjax.files import TableFile
 from hierjax.validation import Source
 
-DELIMITERS = {".tsv": "\t", ".tab": "\t"}
+__all__ = ["TableColumns", "read_counts", "table_columns"]
+
+Place = tuple[Path, int]
 
 
 def read_counts(
     path: str | os.PathLike[str],
-    successes: str,
-    trials: str,
+    successes: str | None = None,
+    trials: str | None = None,
     label: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    *,
+    success_column: str | None = None,
+    unit: str | None = None,
 ) -> Counts:
-    r"""Reads the counts of units from a CSV or TSV file, one unit a line below a header.
+    r"""Reads the counts of units from a file, one unit a row or one event a row.
 
-    The text is UTF-8, with or without a byte-order mark. Cells are separated by tabs in a file
-    whose name ends in ``.tsv`` or ``.tab`` and by commas in any other; blank lines are skipped,
-    and so is space around a cell.
+    The name says what a file is: ``.csv``, ``.tsv`` or ``.tab`` (with a header; UTF-8; blank lines
+    are skipped, and so is space around a cell), ``.parquet``, ``.jsonl``, ``.ndjson`` or ``.json``;
+    any other is taken for CSV. Text and JSON may be compressed (``.gz``). A path with ``*``, ``?``
+    or ``[...]`` names all files that match, one after the other in alphabetical order. Only the
+    columns asked for are read; large files and all but text by DuckDB.
 
     Args:
-        path: The file.
+        path: The file or files.
         successes: Name of the column that holds the successes.
         trials: Name of the column that holds the trials.
         label: Name of the column that holds the units' labels.
         group: Name of the column that holds the units' groups.
         weight: Name of the column that holds the units' weights.
+        success_column: In a table of one row an event, in place of all these, name of the column
+            that holds what came of each: 0 or 1, false or true.
+        unit: With it, name of the column that holds the unit of each event.
 
     Returns:
-        The counts, in the order of the file.
+        The counts, in the order of the file; of events sorted by unit.
 
     Raises:
-        DataError: If the file cannot be read, is no table, lacks a column, or holds counts that
-            `Counts` refuses. The message names the file, the line and the column.
+        ConfigError: If the columns named are neither those of units nor those of events.
+        DataError: If a file cannot be read, is no table, lacks a column, or holds counts that
+            `Counts` refuses. The message names the file, the line or row, and the column.
 
     Examples:
         >>> import tempfile
@@ -51,98 +64,167 @@ def read_counts(
         >>> read_counts(path, successes="tumors", trials="rats")
         Counts(units=2, successes=4, trials=34)
     """
-    wanted = {
+    names = table_columns(successes, trials, label, group, weight, success_column, unit)
+    paths = files.expand(path)
+    if names.events:
+        from hierjax.events import read_events
+
+        return read_events(str(path), paths, names)
+    if files.is_text(paths) and files.is_small(paths):
+        return _read_text(str(path), paths, names.fields)
+    return _read_by_engine(str(path), paths, names.fields)
+
+
+class TableColumns:
+    """Which columns of a table hold what: of units, or of events.
+
+    Attributes:
+        fields: The column of each field of `Counts`; of events, of ``success`` and ``unit``.
+        events: Whether a row is an event.
+    """
+
+    def __init__(self, fields: Mapping[str, str], events: bool):
+        self.fields = dict(fields)
+        self.events = events
+
+
+def table_columns(
+    successes: str | None = None,
+    trials: str | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    weight: str | None = None,
+    success_column: str | None = None,
+    unit: str | None = None,
+) -> TableColumns:
+    """Checks that columns are named for one kind of table.
+
+    Raises:
+        ConfigError: If they are not.
+
+    Examples:
+        >>> table_columns(success_column="sold", unit="page").fields
+        {'success': 'sold', 'unit': 'page'}
+    """
+    of_units = {
         "successes": successes,
         "trials": trials,
         "labels": label,
         "groups": group,
         "weights": weight,
     }
-    names = {field: name for field, name in wanted.items() if name is not None}
-    lines, columns = _columns(path, names)
-    for field in columns.keys() & {"successes", "trials", "weights"}:
-        columns[field] = [_number(cell) for cell in columns[field]]
-    source = Source(
-        str(path),
-        lambda row: f"{path}, line {lines[row]}",
-        {field: f"column {name!r}" for field, name in names.items()},
-    )
-    return Counts(**columns, source=source)
-
-
-def _columns(
-    path: str | os.PathLike[str], names: dict[str, str]
-) -> tuple[list[int], dict[str, list]]:
-    """The line of each row, and each field's cells from the column of its name."""
-    records = _records(path)
-    header_line, header = next(records, (0, []))
-    if not header:
-        raise DataError(f"{path}: expected a header and rows below it, found an empty file")
-    at = {field: _position(path, header_line, header, name) for field, name in names.items()}
-    lines: list[int] = []
-    columns: dict[str, list] = {field: [] for field in at}
-    for line, cells in records:
-        if len(cells) != len(header):
-            raise DataError(
-                f"{path}, line {line}: expected {len(header)} cells as in the header, "
-                f"found {len(cells)}"
+    of_events = {"success": success_column, "unit": unit}
+    given = [name for name in of_units.values() if name is not None]
+    expected = "successes and trials, or success_column and unit"
+    if any(name is not None for name in of_events.values()):
+        if given:
+            raise ConfigError(
+                f"columns: expected {expected}, found column {given[0]!r} of units beside them"
             )
-        lines.append(line)
-        for field, index in at.items():
-            columns[field].append(cells[index])
-    return lines, columns
+        of_units = of_events
+    required = list(of_units)[:2]
+    if any(of_units[field] is None for field in required):
+        raise ConfigError(f"columns: expected {expected}, found no {_missing(of_units, required)}")
+    fields = {field: name for field, name in of_units.items() if name is not None}
+    return TableColumns(fields, of_units is of_events)
 
 
-def _records(path: str | os.PathLike[str]) -> Iterator[tuple[int, list[str]]]:
-    """The cells of each row that is not blank, with the line of the file on which it starts."""
-    delimiter = DELIMITERS.get(Path(path).suffix.lower(), ",")
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for cells in reader:
-            if cells:
-                yield line, cells
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path}, line {line}: expected cells of a table, found {error}") from None
+def _missing(given: Mapping[str, str | None], required: Sequence[str]) -> str:
+    shown = {"success": "success_column"}
+    return " and no ".join(shown.get(f, f) for f in required if given[f] is None)
 
 
-def _text(path: str | os.PathLike[str]) -> str:
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file, found: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        byte = error.object[error.start]
-        raise DataError(
-            f"{path}, line {line}: expected UTF-8 text, found byte 0x{byte:02x}"
-        ) from None
+def _read_text(path: str, paths: Sequence[Path], names: Mapping[str, str]) -> Counts:
+    """Counts of text tables, by Python."""
+    places, found = text_tables.columns(paths, names)
+    columns: dict[str, Any] = dict(found)
+    for field in columns.keys() & {"successes", "trials", "weights"}:
+        columns[field] = [text_tables.number(cell) for cell in columns[field]]
+
+    def row(index: int) -> str:
+        file, line = places[index]
+        return f"{file}, line {line}"
+
+    return Counts(**columns, source=_source(path, row, names))
 
 
-def _position(path: str | os.PathLike[str], line: int, header: list[str], name: str) -> int:
-    """Where in a row the cell of the column `name` stands."""
-    header = [cell.strip() for cell in header]
-    times = header.count(name)
-    if times == 1:
-        return header.index(name)
-    found = f"{times} of that name"
-    if not times:
-        found = textwrap.shorten(", ".join(header), 200, placeholder=" ...")
-        found += did_you_mean(name, header)
-    raise DataError(f"{path}, line {line}: expected one column {name!r}, found {found}")
+def _source(path: str, row: Callable[[int], str], names: Mapping[str, str]) -> Source:
+    return Source(path, row, {field: f"column {name!r}" for field, name in names.items()})
 
 
-def _number(cell: str) -> int | float | str:
-    """The finite number that a cell holds, or its text where it holds none."""
-    if "_" in cell:  # the digit separator of Python's source, not of tables
-        return cell
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        number = float(cell)
-    except ValueError:
-        return cell
-    return number if math.isfinite(number) else cell
+def _read_by_engine(path: str, paths: Sequence[Path], names: Mapping[str, str]) -> Counts:
+    """Counts of tables of any format, by DuckDB."""
+    from hierjax.engine import connect
+
+    text = files.is_text(paths)
+    parts: list[dict[str, Any]] = []
+    tables: list[TableFile] = []
+    with connect() as database:
+        try:
+            for each in paths:
+                tables.append(files.describe(database, each))
+                parts.append(_fetched(database, tables[-1], names))
+        except DataError:
+            if not text:
+                raise
+            return _read_text(path, paths, names)
+        sizes = [len(part["trials"]) for part in parts]
+        columns = {field: np.ma.concatenate([part[field] for part in parts]) for field in names}
+        bad = {field for field, values in columns.items() if np.ma.is_masked(values)}
+        if bad and text:
+            return _read_text(path, paths, names)
+
+        def at(index: int) -> tuple[int, int]:
+            """The file of a row, and its place there."""
+            file = int(np.searchsorted(np.cumsum(sizes), index, side="right"))
+            return file, index - sum(sizes[:file])
+
+        for field in bad - {"labels", "groups"}:
+            first = int(np.argmax(np.ma.getmaskarray(columns[field])))
+            file, row = at(first)
+            values = columns[field].data.astype(object)
+            values[first] = _raw(database, tables[file], names[field], row)
+            columns[field] = values
+
+    def place(index: int) -> str:
+        file, row = at(index)
+        if text:
+            return f"{paths[file]}, line {text_tables.line_of_row(paths[file], row)}"
+        return f"{paths[file]}, row {row + 1}"
+
+    plain = {field: _unmasked(values) for field, values in columns.items()}
+    return Counts(**plain, source=_source(path, place, names))
+
+
+def _unmasked(values: Any) -> Any:
+    return values if np.ma.is_masked(values) else np.asarray(values)
+
+
+def _fetched(database: Any, table: TableFile, names: Mapping[str, str]) -> dict[str, Any]:
+    """Columns of one file as arrays, masked where a cell breaks the rules of its field."""
+    from hierjax.engine import reading
+
+    rules = {
+        "successes": table.count,
+        "trials": table.count,
+        "labels": table.text,
+        "groups": table.text,
+        "weights": table.weight,
+    }
+    chosen = ", ".join(f"{rules[field](name)} AS {field}" for field, name in names.items())
+    with reading(str(table.path)):
+        return database.execute(f"SELECT {chosen} FROM {table.scan}").fetchnumpy()
+
+
+def _raw(database: Any, table: TableFile, name: str, row: int) -> Any:
+    """What a cell holds that is no number."""
+    from hierjax.engine import reading
+
+    column = table.column(name)
+    kind = table.types[table.names.index(name)]
+    with reading(str(table.path)):
+        query = f"SELECT {column} FROM {table.scan} LIMIT 1 OFFSET {row}"
+        value = database.execute(query).fetchone()[0]
+    if kind == "JSON" and value is not None:
+        value = json.loads(value)
+    return f"{value}" if value is not None and not isinstance(value, int | float) else value
