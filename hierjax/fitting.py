@@ -476,6 +476,16 @@ class Fit:
         with self._x64():
             return checks.loo_pit(self.model, self.counts, self.posterior, self.dtype)
 
+    def posterior_predictive(
+        self,
+        key: Key[Array, ""],
+        draws: int = 4000,
+        level: float = 0.9,
+        rates: str = "population",
+    ) -> checks.PredictiveCheck:
+        """Data against replicates; see `hierjax.checks.posterior_predictive`."""
+        return checks.posterior_predictive(self, key, draws, level, rates)
+
     def to_arviz(self) -> Any:
         """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
         return storage.to_arviz(self)

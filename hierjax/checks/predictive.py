@@ -1,0 +1,159 @@
+"""Posterior predictive checks: what data of the same sizes would look like if the model held."""
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from hierjax.errors import ConfigError
+from hierjax.keys import require_key
+from hierjax.table import Table
+
+if TYPE_CHECKING:
+    from hierjax.fitting import Fit
+
+__all__ = ["STATISTICS", "PredictiveCheck", "posterior_predictive"]
+
+_RATES = ("population", "units")
+STATISTICS = ("zeros", "largest_rate", "variance_of_rates")
+# Counts replicated at once, which bounds the memory whatever the number of units.
+_CELLS = 1 << 20
+# A Beta this concentrated is a point, whose standard deviation is at most 1e-7.
+_CONCENTRATED = 1e14
+
+
+class PredictiveCheck(Table):
+    """A table with one row a statistic, and the replicates it sums up.
+
+    Attributes:
+        replicates: Values of every statistic in the replicated data sets, by name.
+        rates: Whether replicated units had new rates (`population`) or their own (`units`).
+    """
+
+    def __init__(
+        self,
+        columns: dict[str, Any],
+        replicates: dict[str, Float[np.ndarray, "draws"]],
+        rates: str,
+    ):
+        super().__init__(columns)
+        self.replicates = replicates
+        self.rates = rates
+
+
+def posterior_predictive(
+    fit: "Fit",
+    key: Key[Array, ""],
+    draws: int = 4000,
+    level: float = 0.9,
+    rates: str = "population",
+) -> PredictiveCheck:
+    r"""Compares statistics of the data with those of data replicated from the fit.
+
+    For every replicate hyperparameters are drawn from their posterior, a rate for every unit, and
+    successes among the unit's own number of trials. With `rates="population"` the rates are new,
+    drawn from the population: the check asks whether a Beta population makes such data (the mixed
+    predictive check of Gelman, Meng & Stern 1996, *Statistica Sinica* 6, sec. 2.3, and Marshall &
+    Spiegelhalter 2007, *Bayesian Analysis* 2:409-444). With `rates="units"` every unit keeps its
+    rate, drawn from its own posterior; that check says little of the population, because every
+    rate has been fitted to the count that it then replicates.
+
+    The statistics are the number of units with no success, the largest raw rate, and the variance
+    of raw rates (divided by their number). Units without trials are left out, and every other
+    unit counts once whatever its weight. Replicates are made in batches, so that memory does not
+    grow with their number; time does, by about 0.2 microseconds a unit and draw.
+
+    Args:
+        fit: Any fit. A point estimate replicates at its point.
+        key: Typed random key; the same key gives the same table.
+        draws: Number of replicates.
+        level: Probability of the central interval of replicates.
+        rates: Whose rates replicated units have.
+
+    Returns:
+        One row a statistic: statistic, observed, mean, low, high (of the replicates),
+        tail_probability, P(replicate >= observed) with ties counted half, and mcse, its Monte
+        Carlo standard error.
+
+    Raises:
+        TypeError: If the key is not a single typed key.
+        ConfigError: If a setting is out of range.
+
+    Example:
+        >>> import hierjax as hj, jax
+        >>> fit = hj.fit(hj.datasets.rat_tumors())
+        >>> check = fit.posterior_predictive(jax.random.key(0), draws=400)
+        >>> check["statistic"].tolist()
+        ['zeros', 'largest_rate', 'variance_of_rates']
+        >>> check["observed"].round(4).tolist()
+        [14.0, 0.375, 0.0106]
+    """
+    if rates not in _RATES:
+        raise ConfigError(f"rates: expected 'population' or 'units', found {rates!r}")
+    if not 0 < level < 1:
+        raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
+    if draws < 2:
+        raise ConfigError(f"draws: expected a number above 1, found {draws}")
+    key_hyper, key_data = jax.random.split(require_key(key))
+    points = np.asarray(fit.sample(draws, key_hyper), np.float64)
+    generator = np.random.default_rng(np.asarray(jax.random.key_data(key_data)).tolist())
+
+    used = fit.counts.trials > 0
+    y, n = fit.counts.successes[used], fit.counts.trials[used]
+    own = (y, n - y) if rates == "units" else None
+    size = max(1, _CELLS // len(n))
+    batches = [
+        _statistics(_replicate(generator, points[i : i + size], n, own), n)
+        for i in range(0, draws, size)
+    ]
+    replicates = {name: np.concatenate([batch[name] for batch in batches]) for name in STATISTICS}
+    observed = _statistics(y[None], n)
+    rows = [_row(name, float(observed[name][0]), replicates[name], level) for name in STATISTICS]
+    return PredictiveCheck(
+        {name: [row[name] for row in rows] for name in rows[0]}, replicates, rates
+    )
+
+
+def _replicate(
+    generator: np.random.Generator,
+    points: Float[np.ndarray, "batch 2"],
+    trials: Int[np.ndarray, "units"],
+    own: tuple[Int[np.ndarray, "units"], Int[np.ndarray, "units"]] | None,
+) -> Int[np.ndarray, "batch units"]:
+    """Successes of all units under every point, given their own counts or none."""
+    u, w = points[:, :1], points[:, 1:]
+    log_mean, log_complement = -np.logaddexp(0, -u), -np.logaddexp(0, u)
+    pooled = w > np.log(_CONCENTRATED)
+    kappa = np.where(pooled, 0.0, w)
+    least = np.finfo(float).tiny
+    shapes = [np.maximum(np.exp(kappa + share), least) for share in (log_mean, log_complement)]
+    if own is not None:
+        shapes = [shape + count for shape, count in zip(shapes, own, strict=True)]
+    theta = generator.beta(*shapes, size=(len(points), len(trials)))
+    theta = np.where(pooled, np.exp(log_mean), theta)
+    return generator.binomial(trials, theta)
+
+
+def _statistics(
+    successes: Int[np.ndarray, "batch units"], trials: Int[np.ndarray, "units"]
+) -> dict[str, Float[np.ndarray, "batch"]]:
+    rates = successes / trials
+    values = (np.sum(successes == 0, axis=1).astype(float), rates.max(axis=1), rates.var(axis=1))
+    return dict(zip(STATISTICS, values, strict=True))
+
+
+def _row(
+    name: str, observed: float, replicates: Float[np.ndarray, "draws"], level: float
+) -> dict[str, Any]:
+    low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2])
+    above = (replicates > observed) + 0.5 * (replicates == observed)
+    return {
+        "statistic": name,
+        "observed": observed,
+        "mean": replicates.mean(),
+        "low": low,
+        "high": high,
+        "tail_probability": above.mean(),
+        "mcse": above.std(ddof=1) / np.sqrt(len(above)),
+    }
