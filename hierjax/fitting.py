@@ -486,6 +486,10 @@ class Fit:
         """Data against replicates; see `hierjax.checks.posterior_predictive`."""
         return checks.posterior_predictive(self, key, draws, level, rates)
 
+    def pooling(self) -> checks.Pooling:
+        """Partial against complete pooling; see `hierjax.checks.pooling`."""
+        return checks.pooling(self)
+
     def to_arviz(self) -> Any:
         """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
         return storage.to_arviz(self)
