@@ -94,9 +94,25 @@ def run_command(
 
 @app.command("fit")
 def fit_command(
-    file: Annotated[Path, typer.Argument(help="CSV or TSV file, one unit a line.")],
-    successes: Annotated[str, typer.Option(metavar="COLUMN", help="Column of successes.")],
-    trials: Annotated[str, typer.Option(metavar="COLUMN", help="Column of trials.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="CSV, TSV, Parquet or JSON lines file, or a quoted pattern of files, as 'a*.csv'."
+        ),
+    ],
+    successes: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of successes, one unit a row.")
+    ] = None,
+    trials: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of trials, one unit a row.")
+    ] = None,
+    success_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of 0 and 1 (false and true), one event a row."),
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of the unit of each event.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column of the units' labels.")
     ] = None,
@@ -116,7 +132,11 @@ def fit_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Directory to write the run to; none by default.", show_default=False),
+        typer.Option(
+            help="Directory to write the run to; or a file that ends in .csv or .parquet, for the "
+            "table with the answers as further columns. Neither is written over. None by default.",
+            show_default=False,
+        ),
     ] = None,
     settings: Settings = None,
     resume: Resume = False,
@@ -127,11 +147,21 @@ def fit_command(
 ) -> None:
     """Fit one method to the counts in a file.
 
-    Prints hyperparameters, units and new units; with --out writes what `hierjax run` does.
+    The file holds one unit a row (--successes and --trials, perhaps --label) or one event a row
+    (--success-column and --unit). Prints hyperparameters, units and new units; with --out writes
+    what `hierjax run` does, or the table itself with columns raw_rate, mean, sd, low, median, high
+    and shrinkage added (mean_fit for a mean that is there already).
     """
     from hierjax.experiment import commands
 
-    columns = {"successes": successes, "trials": trials, "label": label, "group": group}
+    columns = {
+        "successes": successes,
+        "trials": trials,
+        "label": label,
+        "group": group,
+        "success_column": success_column,
+        "unit": unit,
+    }
     flags = {"device": device, "precision": precision, "seed": seed, "level": level}
     changes = _changes(settings, flags)
     commands.fit(file, columns, method, new or [], out, changes, resume)

@@ -129,7 +129,31 @@ BAD = {
     "unknown method": table("a,1,4\nb,1,9", "did you mean 'gibbs'?", "--method", "gibs"),
     "level": table("a,1,4\nb,1,9", "--set level=0: expected a number above 0", "--set", "level=0"),
     "seed": table("a,1,4\nb,1,9", "Invalid value for '--seed'", "--seed", "-1"),
-    "missing option": Bad(["fit", "a.csv"], "Missing option '--successes'"),
+    "missing option": table(
+        "a,1,4\nb,1,9",
+        "successes and trials, or success_column and unit, found column 'y'",
+        "--unit",
+        "l",
+    ),
+    "no columns": Bad(["fit", "a.csv"], "found no successes and no trials"),
+    "no match": Bad(["fit", "a*.csv", *COLUMNS], "a*.csv: expected files that match, found none"),
+    "broken Parquet": Bad(
+        ["fit", "a.parquet", *COLUMNS], "a.parquet: expected a table", {"a.parquet": "PAR1 no more"}
+    ),
+    "table there already": Bad(
+        ["fit", "a.csv", *COLUMNS, "--out", "a.csv"],
+        "--out a.csv: expected no file there, found one",
+        {"a.csv": "y,n\n1,4\n1,9\n"},
+    ),
+    "bad row for a table": Bad(
+        ["fit", "a.csv", *COLUMNS, "--out", "b.parquet"],
+        "a.csv, line 3, column 'y': expected at most 9 (column 'n'), found 10",
+        {"a.csv": "y,n\n1,4\n10,9\n"},
+    ),
+    "events and units": config(
+        "data: {path: a.csv, success_column: y, unit: u, trials: n}",
+        "data: expected path, success_column and unit alone, found trials beside them",
+    ),
     "unknown option": Bad(["run", "c.yaml", "--sed", "1"], "No such option"),
     "missing configuration": Bad(["run", "c.yaml"], "c.yaml: expected a readable file"),
     "not YAML": config("a: [1", "c.yaml, line 2: expected valid YAML"),

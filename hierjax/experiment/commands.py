@@ -16,6 +16,7 @@ from hierjax.experiment.runtime import cache_directory, prepare_jax, silence
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
     from hierjax.experiment.runner import Prepared
+    from hierjax.experiment.table_file import UserTable
 
 __all__ = ["fit", "info", "run", "schema"]
 
@@ -48,7 +49,7 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
 
 
 def fit(
-    file: Path,
+    file: str,
     columns: Mapping[str, str | None],
     method: str,
     new: Sequence[str],
@@ -59,11 +60,13 @@ def fit(
     """Fits one method to the counts in a file and prints its answers.
 
     Args:
-        file: CSV or TSV file.
-        columns: Names of its columns of `successes`, `trials`, `label` and `group`.
+        file: The file, or a pattern of files.
+        columns: Names of its columns of `successes`, `trials`, `label` and `group`, or of
+            `success_column` and `unit`.
         method: The method's name.
         new: Units to ask about, as ``4/14``.
-        out: The run's directory; none by default.
+        out: The run's directory, or a CSV or Parquet file for the table with its answers; none by
+            default.
         changes: Changes to the configuration, as ``seed=2``.
         resume: Whether to go on with a run that was cut short.
 
@@ -73,20 +76,29 @@ def fit(
     """
     silence()
     from hierjax.experiment.loading import with_warnings
-    from hierjax.reading import read_counts
+    from hierjax.experiment.table_file import is_table_file
+    from hierjax.reading import read_counts, table_columns
 
     asked = [_new_unit(text) for text in new]
     names: Any = {key: name for key, name in columns.items() if name is not None}
+    given = {
+        "name": "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:80],
+        "data": {"path": file, **names},
+        "methods": [{"method": method}],
+        "new_units": asked,
+    }
+    if out is not None and is_table_file(out):
+        if resume:
+            raise ConfigError(f"--resume: expected a run's directory with --out, found {out}")
+        from hierjax.experiment.fit_file import fit_to_file
+
+        fit_to_file(file, table_columns(**names), given, changes, out, _print_file_fit)
+        print(f"table: {out}")
+        return
     loaded = with_warnings(lambda: read_counts(file, **names))
     from hierjax.experiment.config import validated
     from hierjax.experiment.runner import prepare
 
-    given = {
-        "name": "".join(c if c.isalnum() else "_" for c in file.stem)[:80],
-        "data": {"path": str(file), **names},
-        "methods": [{"method": method}],
-        "new_units": asked,
-    }
     prepared = prepare(validated(given, "hierjax fit", changes), loaded)
     if out is None:
         _print_fit(prepared)
@@ -155,19 +167,32 @@ def _print_fit(prepared: "Prepared") -> None:
     _conclude(record, None)
 
 
-def _print_tables(record: "RunRecord") -> None:
+def _print_file_fit(record: "RunRecord", table: "UserTable") -> None:
+    """The answers of the only method, units excepted: those are written to a file."""
+    successes, trials = (sum(map(int, each * table.multiplicity)) for each in table.pairs)
+    _print_size(table.units, successes, trials)
+    _print_tables(record, with_units=False)
+    _conclude(record, None)
+
+
+def _print_size(units: int, successes: int, trials: int) -> None:
+    print(f"{units} units, {successes:,} successes of {trials:,} trials")
+
+
+def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     """The answers of the only method."""
     from hierjax.experiment import terminal
 
     out, counts = terminal.console(), record.counts
-    print(f"{len(counts)} units, {counts.total_successes:,} successes", end="")
-    print(f" of {counts.total_trials:,} trials")
+    if with_units:
+        _print_size(len(counts), counts.total_successes, counts.total_trials)
     for name, found in record.fits.items():
         print(f"{name}: {str(found.status).replace('_', ' ')}")
         terminal.hyperparameters(record.hyper, record.level, out)
         if not found.is_point and np.isnan(record.hyper["mean"]).any():
             out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
-        terminal.units(record.units, record.level, out, "Units")
+        if with_units:
+            terminal.units(record.units, record.level, out, "Units")
         if len(record.new_units):
             terminal.units(record.predictions, record.level, out, "New units")
 

@@ -145,9 +145,10 @@ def load_counts(config: "Config") -> Counts:
         DataError: If the file cannot be read or its counts break a rule.
     """
     data = config.data
-    if data.path is None or data.successes is None or data.trials is None:
+    if data.path is None:
         return datasets.load(data.dataset or "")
-    return read_counts(data.path, data.successes, data.trials, data.label, data.group, data.weight)
+    columns = data.model_dump(exclude_none=True, exclude={"path"})
+    return read_counts(data.path, **columns)
 
 
 def _placed(

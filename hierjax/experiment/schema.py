@@ -51,7 +51,7 @@ class DataConfig(Strict):
     dataset: Text | None = None
     """Name of a data set that hierjax ships."""
     path: Text | None = None
-    """CSV or TSV file, relative to the configuration."""
+    """CSV, TSV, Parquet or JSON lines file or pattern of files, relative to the configuration."""
     successes: Text | None = None
     """Column of successes."""
     trials: Text | None = None
@@ -62,6 +62,10 @@ class DataConfig(Strict):
     """Column of the units' groups."""
     weight: Text | None = None
     """Column of the units' weights."""
+    success_column: Text | None = None
+    """In a table of one row an event, column of what came of each: 0 or 1, false or true."""
+    unit: Text | None = None
+    """Column of the unit of each event."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "DataConfig":
@@ -70,11 +74,17 @@ class DataConfig(Strict):
             if table:
                 raise ValueError(f"expected no more keys beside dataset, found {', '.join(table)}")
             return self
-        if missing := [key for key in ("path", "successes", "trials") if key not in table]:
-            raise ValueError(
-                "expected dataset, or path, successes and trials; "
-                f"found no {' and no '.join(missing)}"
+        if table.keys() & {"success_column", "unit"}:
+            required, whole = ["path", "success_column", "unit"], "path, success_column and unit"
+            if odd := [key for key in table if key not in required]:
+                raise ValueError(f"expected {whole} alone, found {', '.join(odd)} beside them")
+        else:
+            required, whole = (
+                ["path", "successes", "trials"],
+                "dataset, or path, successes and trials",
             )
+        if missing := [key for key in required if key not in table]:
+            raise ValueError(f"expected {whole}; found no {' and no '.join(missing)}")
         return self
 
 
