@@ -49,6 +49,7 @@ class Problem:
         key: Typed random key; None for methods that need none.
         progress: Called with steps done and steps in all.
         checkpoint: File that a sampler goes on from, and writes after every chunk.
+        start: Working coordinates that an ascent starts from; None for its own choice.
     """
 
     model: Model
@@ -57,6 +58,7 @@ class Problem:
     key: Key[Array, ""] | None = None
     progress: Progress | None = None
     checkpoint: Path | None = None
+    start: Float[np.ndarray, "2"] | None = None
 
     def tally(self) -> TallyArrays:
         """The units' tally, as arrays of the right type."""

@@ -31,7 +31,7 @@ class Optimum(NamedTuple):
     Attributes:
         eta: Working coordinates.
         log_marginal: Log-marginal likelihood there.
-        gradient: Its gradient, per unit.
+        gradient: Its gradient, per unit, before a last step of Newton's.
         information: Observed information, minus the Hessian of the log-marginal.
         steps: Steps taken.
         converged: Whether the gradient's largest entry fell below the tolerance.
@@ -100,12 +100,24 @@ def _forward_gradient(function: Callable[[Array], Array]) -> Callable[[Array], A
     return wrapped
 
 
+def _newton(
+    eta: Float[Array, "2"], gradient: Float[Array, "2"], curvature: Float[Array, "2 2"]
+) -> Float[Array, "2"]:
+    """A last step, too small for a line search to see: where the ascent began no longer matters."""
+    (a, b), (_, d) = curvature
+    adjugate = jnp.stack([jnp.stack([d, -b]), jnp.stack([-b, a])])
+    step = -adjugate @ gradient / (a * d - b * b)
+    small = jnp.max(jnp.abs(step)) < jnp.finfo(eta.dtype).eps ** 0.25
+    return jnp.where(small, eta + step, eta)
+
+
 @partial(jax.jit, static_argnames=("optimizer", "max_steps"))
 def type2_mle(
     model: Model,
     tally: TallyArrays,
     tolerance: Float[Array, ""],
     learning_rate: Float[Array, ""] | None = None,
+    start: Float[Array, "2"] | None = None,
     *,
     optimizer: Optimizer = "lbfgs",
     max_steps: int = 2000,
@@ -122,6 +134,8 @@ def type2_mle(
         tolerance: Largest entry of the gradient per unit at which to stop.
         learning_rate: Step of `adam` and `gradient_ascent`; by default 0.05, and the inverse of
             the largest curvature at the start.
+        start: Working coordinates to start from; by default the best of a few concentrations at
+            the pooled mean.
         optimizer: Which optax transformation.
         max_steps: Most steps to take.
 
@@ -137,7 +151,7 @@ def type2_mle(
 
     loss = _forward_gradient(scaled)
 
-    start = _start(model, tally)
+    start = _start(model, tally) if start is None else start
     if learning_rate is None:
         curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(jax.jacfwd(jax.jacfwd(scaled))(start))))
         learning_rate = jnp.asarray(0.05, start.dtype) if optimizer == "adam" else 1 / curvature
@@ -176,13 +190,16 @@ def type2_mle(
     eta, _, _, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
     filled = jnp.arange(length) < jnp.minimum(steps, length - 1)
     value, last = jax.value_and_grad(loss)(eta)
+    curvature = jax.jacfwd(jax.jacfwd(scaled))(eta)
+    converged = jnp.max(jnp.abs(last)) <= tolerance
+    eta = jnp.where(converged, _newton(eta, last, curvature), eta)
     return Optimum(
         eta,
         -value * units,
         -last,
-        units * jax.jacfwd(jax.jacfwd(scaled))(eta),
+        units * curvature,
         steps,
-        jnp.max(jnp.abs(last)) <= tolerance,
+        converged,
         jnp.where(filled[:, None], path, eta),
         jnp.where(filled, values, -value * units),
         *_pooled(model.family, tally),
@@ -233,6 +250,7 @@ class Type2MLE:
                 jax.tree.map(jnp.asarray, problem.tally()),
                 jnp.asarray(self.gradient_tolerance or default, dtype),
                 None if rate is None else jnp.asarray(rate, dtype),
+                None if problem.start is None else jnp.asarray(problem.start, dtype),
                 optimizer=self.optimizer,
                 max_steps=steps,
             )
