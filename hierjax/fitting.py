@@ -1,17 +1,17 @@
 """Fit: a model, its data, a method and what it found; every answer is asked of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax import checks, influence, storage, units
+from hierjax import checks, influence, storage, units, updating
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.frames import attach
@@ -26,23 +26,21 @@ from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.inference.result import Problem, Progress, Result, Status
 from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.posterior import HyperPosterior, merge, pad
+from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
 from hierjax.tally import Tally
+from hierjax.units.answers import Units
 from hierjax.validation import ArrayLike, Source, checked_pairs, whole_numbers
 
 __all__ = ["Fit", "fit"]
 
 Precision = Literal["float64", "float32"]
+Interval = Literal["equal_tailed", "highest_density"]
+_INTERVALS: tuple[str, ...] = get_args(Interval)
 _DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
-# Points of the hyperparameters that unit quantiles mix: enough for their error to be far below
-# that of the draws they come from. Refined lattices are used at the default resolution.
-_CELLS, _LATTICE = 400, (96, 48)
 # Columns of `Fit.unit_table` that the table of the counts has already.
 UNIT_COUNTS = ("label", "successes", "trials")
 _THE_UNIT = Source("the unit", lambda _: "the unit")
-# Distinct pairs of counts answered at once.
-_PAIRS = 8
 
 
 def fit(
@@ -85,12 +83,8 @@ def fit(
     model, method = model or Model(), method or Quadrature()
     with jax.enable_x64(precision == "float64"):
         problem = Problem(model, counts, _DTYPES[precision], key, progress, checkpoint)
-        result = method.run(problem)
-        on_host = {
-            name: jax.tree.map(np.asarray, getattr(result, name))
-            for name in ("posterior", "lattice")
-        }
-    return Fit(counts, model, method, precision, replace(result, **on_host))
+        result = method.run(problem).on_host()
+    return Fit(counts, model, method, precision, result)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -170,23 +164,10 @@ class Fit:
         return jax.enable_x64(self.precision == "float64")
 
     @cached_property
-    def _mixture(self) -> HyperPosterior:
-        """The points that unit quantiles mix."""
-        if self.draws is not None:
-            return pad(merge(self.posterior, _CELLS), _CELLS)
-        if self.is_point:
-            return pad(self.posterior, _CELLS)
-        steps = tuple(
-            slice(None, None, max(1, size // most))
-            for size, most in zip(self.posterior.weights.shape, _LATTICE, strict=True)
-        )
-        kept = self.posterior.weights[steps]
-        return HyperPosterior(self.posterior.points[steps], kept / kept.sum())
-
-    @cached_property
-    def _on_device(self) -> tuple[HyperPosterior, HyperPosterior]:
-        """The posterior and the points that unit quantiles mix, as JAX arrays."""
-        return jax.tree.map(jnp.asarray, (self.posterior, self._mixture))
+    def _units(self) -> Units:
+        """Answers about units, under this posterior."""
+        is_lattice = self.result.lattice is not None
+        return Units(self.model.family, self.posterior, is_lattice, self.dtype)
 
     def estimate(self, parameter: str) -> float:
         """The point estimate of a hyperparameter, or its posterior median.
@@ -238,38 +219,27 @@ class Fit:
         ordered = {name: columns.get(name, missing) for name in names}
         return Table({"parameter": np.array(PARAMETERS), **ordered})
 
-    def _answer(self, successes: np.ndarray, trials: np.ndarray, level: float) -> dict[str, Any]:
-        """Moments and quantiles of units, computed once for every distinct pair of counts."""
-        levels = _levels(level)
-        pairs, inverse = np.unique(np.stack([successes, trials]), axis=1, return_inverse=True)
-        with self._x64():
-            batches = [self._answer_pairs(batch, levels) for batch in _batches(pairs, self.dtype)]
-        mean, sd, shrinkage = (
-            np.concatenate(parts) for parts in zip(*(m for m, _ in batches), strict=True)
-        )
-        quantiles = np.concatenate([q for _, q in batches])
-        low, median, high = quantiles.T
-        columns = {"mean": mean, "sd": sd, "low": low, "median": median, "high": high}
-        columns["shrinkage"] = shrinkage
-        return {name: values[inverse.ravel()] for name, values in columns.items()}
+    def _answer(
+        self, successes: np.ndarray, trials: np.ndarray, level: float, interval: Interval
+    ) -> dict[str, np.ndarray]:
+        """Moments and intervals of units."""
+        if interval not in _INTERVALS:
+            expected = " or ".join(map(repr, _INTERVALS))
+            raise ConfigError(f"interval: expected {expected}, found {interval!r}")
+        if not 0 < level < 1:
+            raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
+        moments = self._units.moments(successes, trials)
+        shrinkage = moments.pop("shrinkage")
+        highest = interval == "highest_density"
+        ends = self._units.intervals(successes, trials, level, highest)
+        return {**moments, **ends, "shrinkage": shrinkage}
 
-    def _answer_pairs(
-        self, pairs: Float[Array, "2 pairs"], levels: np.ndarray
-    ) -> tuple[units.UnitMoments, np.ndarray]:
-        family, (y, n) = self.model.family, pairs
-        moments = units.unit_moments(family, self._on_device[0], y, n)
-        moments = jax.tree.map(np.asarray, moments)
-        if np.isinf(self.posterior.points).any():
-            return moments, np.repeat(moments.mean[:, None], len(levels), axis=1)
-        probabilities = jnp.asarray(levels, self.dtype)
-        quantiles = units.unit_quantiles(family, self._on_device[1], y, n, probabilities)
-        return moments, np.asarray(quantiles)
-
-    def units(self, level: float = 0.9) -> Any:
+    def units(self, level: float = 0.9, interval: Interval = "equal_tailed") -> Any:
         """Posterior of every unit's rate, in the user's own table where there is one.
 
         Args:
-            level: Probability of the central interval from `low` to `high`.
+            level: Probability of the interval from `low` to `high`.
+            interval: `equal_tailed`, or `highest_density` for the shortest.
 
         Returns:
             The table of `unit_table`; of counts that came from a data frame, a frame of the same
@@ -288,17 +258,18 @@ class Fit:
             >>> hj.fit(hj.Counts.from_frame(frame, "y", "n")).units().columns.tolist()[:5]
             ['lab', 'y', 'n', 'raw_rate', 'mean']
         """
-        table, counts = self.unit_table(level), self.counts
+        table, counts = self.unit_table(level, interval), self.counts
         if counts.frame is None:
             return table
         answers = {name: table[name] for name in table if name not in UNIT_COUNTS}
         return attach(counts.frame, counts.successes, counts.trials, answers)
 
-    def unit_table(self, level: float = 0.9) -> Table:
+    def unit_table(self, level: float = 0.9, interval: Interval = "equal_tailed") -> Table:
         """Posterior of every unit's rate, beside its counts.
 
         Args:
-            level: Probability of the central interval from `low` to `high`.
+            level: Probability of the interval from `low` to `high`.
+            interval: `equal_tailed`, or `highest_density` for the shortest.
 
         Returns:
             One row a unit: label, successes, trials, raw_rate, mean, sd, low, median, high,
@@ -311,7 +282,7 @@ class Fit:
         """
         counts = self.counts
         given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-        answer = self._answer(counts.successes, counts.trials, level)
+        answer = self._answer(counts.successes, counts.trials, level, interval)
         return Table({**given, "raw_rate": counts.raw_rates, **answer})
 
     def predict(
@@ -320,6 +291,7 @@ class Fit:
         trials: ArrayLike,
         level: float = 0.9,
         label: str | Sequence[str] = "new unit",
+        interval: Interval = "equal_tailed",
     ) -> Table:
         """Posterior of the rate of units that were not in the data.
 
@@ -330,6 +302,7 @@ class Fit:
             trials: n of each; 0 for a unit without data, whose posterior is the population's.
             level: Probability of the central interval.
             label: What to call them.
+            interval: As for `units`.
 
         Returns:
             One row a new unit, with the columns of `units`.
@@ -353,7 +326,7 @@ class Fit:
         y, n = checked_pairs(y, n, Source("new units", lambda i: f"new unit {str(labels[i])!r}"))
         given = {"label": labels, "successes": y, "trials": n}
         raw_rate = np.divide(y, n, out=np.full(len(n), np.nan), where=n > 0)
-        return Table({**given, "raw_rate": raw_rate, **self._answer(y, n, level)})
+        return Table({**given, "raw_rate": raw_rate, **self._answer(y, n, level, interval)})
 
     def predictive(
         self, new_trials: int, successes: int = 0, trials: int = 0
@@ -408,13 +381,7 @@ class Fit:
         if np.isinf(self.posterior.points).any():
             raise InferenceError(f"{self.method.name}: complete pooling, rates have no density")
         with self._x64():
-            values = (y, n, rates)
-            density = units.unit_density(
-                self.model.family,
-                jax.tree.map(jnp.asarray, self._mixture),
-                *(jnp.asarray(value, self.dtype) for value in values),
-            )
-            return np.asarray(density)
+            return self._units.density(int(y), int(n), np.asarray(rates))
 
     def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
         """Unnormalised log-posterior density at given working coordinates."""
@@ -490,6 +457,12 @@ class Fit:
         """Partial against complete pooling; see `hierjax.checks.pooling`."""
         return checks.pooling(self)
 
+    def update(
+        self, counts: Counts | Mapping[str, ArrayLike], *, key: Key[Array, ""] | None = None
+    ) -> "Fit":
+        """The fit of these and more counts together; see `hierjax.updating.refit`."""
+        return updating.refit(self, counts, key)
+
     def to_arviz(self) -> Any:
         """The draws as ArviZ's container; see `hierjax.storage.to_arviz`."""
         return storage.to_arviz(self)
@@ -525,14 +498,6 @@ def _log_posterior(
     model: Model, tally: Any, points: Float[Array, "points 2"]
 ) -> Float[Array, "points"]:
     return jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
-
-
-def _batches(pairs: np.ndarray, dtype: type) -> list[Float[Array, "2 pairs"]]:
-    """Pairs in batches of one size, the last filled up, so that one compilation serves all."""
-    size = -(-pairs.shape[1] // _PAIRS) * _PAIRS
-    padded = np.zeros((2, size), dtype)
-    padded[:, : pairs.shape[1]] = pairs
-    return [jnp.asarray(padded[:, i : i + _PAIRS]) for i in range(0, size, _PAIRS)]
 
 
 def _levels(level: float) -> Float[np.ndarray, "3"]:

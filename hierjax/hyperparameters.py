@@ -122,24 +122,25 @@ def lattice_quantiles(
     weights, levels = np.asarray(posterior.weights, np.float64), np.asarray(levels, np.float64)
     u, w = (np.asarray(x, np.float64) for x in (posterior.points[..., 0], posterior.points[..., 1]))
 
+    def repeated(*lines: np.ndarray) -> list[np.ndarray]:
+        return [np.broadcast_to(x, (len(levels), *x.shape)) for x in lines]
+
     def solve(lines: np.ndarray, values: np.ndarray, place: Place) -> np.ndarray:
-        integral = calculus.cumulative(lines), lines, calculus.derivative(lines)
-        repeated = [np.broadcast_to(x, (len(levels), *x.shape)) for x in integral]
+        slope = calculus.derivative(lines)
+        table = repeated(calculus.cumulative(lines), lines, slope, calculus.derivative(slope))
         likely = values[lines > 1e-12]
         low, high = (np.full(len(levels), end) for end in (likely.min(), likely.max()))
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            under = calculus.interpolate(place(middle), *repeated).sum(axis=1) < levels
+            under = calculus.interpolate_lines(place(middle), table).sum(axis=1) < levels
             low, high = np.where(under, middle, low), np.where(under, high, middle)
         return 0.5 * (low + high)
 
     def crossing(values: np.ndarray) -> Place:
-        slopes = calculus.difference(values)
-        whole = [
-            np.broadcast_to(x, (len(levels), *x.shape))
-            for x in (values, slopes, calculus.difference(slopes))
-        ]
-        return lambda c: calculus.crossing(c[:, None], *whole)
+        slope = calculus.difference(values)
+        bend = calculus.difference(slope)
+        table = repeated(values, slope, bend, calculus.difference(bend))
+        return lambda c: calculus.crossing(c[:, None], table)
 
     log_alpha, log_beta = (w - np.logaddexp(0, sign * u) for sign in (-1, 1))
     alpha, beta = (solve(weights.T, x.T, crossing(x.T)) for x in (log_alpha, log_beta))

@@ -5,6 +5,7 @@ A smooth function that decays within the lattice is its own sinc interpolant to 
 the plain sum, and its cumulative integral and derivative are constant matrices times its values.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TypeVar
 
@@ -13,11 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-__all__ = ["crossing", "cumulative", "derivative", "difference", "interpolate", "invert"]
+__all__ = [
+    "crossing",
+    "cumulative",
+    "derivative",
+    "difference",
+    "interpolate",
+    "interpolate_lines",
+    "invert",
+    "slope",
+]
 
 Values = TypeVar("Values", np.ndarray, Array)
 # From a linear guess in a cell, each leaves less than a tenth of the error.
 _NEWTON_STEPS = 6
+_HALVINGS = 50
 Step = float | Float[Array, ""]
 
 
@@ -61,100 +72,117 @@ def difference(values: Float[np.ndarray, "*batch nodes"]) -> Float[np.ndarray, "
     return slopes
 
 
-def _quintic(s: Values, ends: tuple[Values, ...]) -> Values:
-    """Quintic Hermite polynomial on [0, 1] from value, slope and curvature at both ends."""
-    value0, slope0, curve0, value1, slope1, curve1 = ends
-    rise = value1 - value0 - slope0 - curve0 / 2
-    turn = slope1 - slope0 - curve0
-    bend = curve1 - curve0
-    c3 = 10 * rise - 4 * turn + bend / 2
-    c4 = -15 * rise + 7 * turn - bend
-    c5 = 6 * rise - 3 * turn + bend / 2
-    return value0 + s * (slope0 + s * (curve0 / 2 + s * (c3 + s * (c4 + s * c5))))
+def _hermite(s: Values, ends: Sequence[Values]) -> Values:
+    """Polynomial on [0, 1] of degree seven, from value and three derivatives at both ends."""
+    value, slope, bend, twist, *right = ends
+    a = (value, slope, bend / 2, twist / 6)
+    # What the cubic of the left end leaves at the right one, as a Taylor series there.
+    r0 = right[0] - a[0] - a[1] - a[2] - a[3]
+    r1 = right[1] - a[1] - 2 * a[2] - 3 * a[3]
+    r2 = right[2] / 2 - a[2] - 3 * a[3]
+    r3 = right[3] / 6 - a[3]
+    b1 = r1 - 4 * r0
+    b2 = r2 - 4 * r1 + 10 * r0
+    b3 = r3 - 4 * r2 + 10 * r1 - 20 * r0
+    t, square = s - 1, s * s
+    rest = r0 + t * (b1 + t * (b2 + t * b3))
+    return a[0] + s * (a[1] + s * (a[2] + s * a[3])) + square * square * rest
 
 
 def _at(values: np.ndarray, left: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, left[..., None], axis=-1)[..., 0]
 
 
-def interpolate(
-    position: Float[np.ndarray, "*batch"],
-    total: Float[np.ndarray, "*batch nodes"],
-    density: Float[np.ndarray, "*batch nodes"],
-    slope: Float[np.ndarray, "*batch nodes"],
+def interpolate_lines(
+    position: Float[np.ndarray, "*batch"], table: Sequence[Float[np.ndarray, "*batch nodes"]]
 ) -> Float[np.ndarray, "*batch"]:
-    """Cumulative integral anywhere, by quintic Hermite interpolation between nodes.
+    """Cumulative integrals anywhere, each along a line of its own, by Hermite interpolation.
 
     Args:
         position: Distance from the first node, in steps.
-        total: Cumulative integral at the nodes.
-        density: The function at the nodes.
-        slope: Its derivative at the nodes, in steps.
+        table: Cumulative integral at the nodes, and its first three derivatives in steps.
 
     Returns:
         The integral up to `position`, held constant beyond the lattice.
     """
-    last = total.shape[-1] - 1
+    last = table[0].shape[-1] - 1
     clipped = np.clip(position, 0.0, last)
     left = np.minimum(clipped.astype(int), last - 1)
-    ends = (_at(values, left + side) for side in (0, 1) for values in (total, density, slope))
-    return _quintic(clipped - left, tuple(ends))
+    ends = [_at(values, left + side) for side in (0, 1) for values in table]
+    return _hermite(clipped - left, ends)
 
 
 def crossing(
-    level: Float[np.ndarray, "*#batch"],
-    values: Float[np.ndarray, "*batch nodes"],
-    slope: Float[np.ndarray, "*batch nodes"],
-    bend: Float[np.ndarray, "*batch nodes"],
+    level: Float[np.ndarray, "*#batch"], table: Sequence[Float[np.ndarray, "*batch nodes"]]
 ) -> Float[np.ndarray, "*batch"]:
     """Position, in steps from the first node, at which a rising function reaches a level.
 
-    Newton's iteration on the quintic Hermite interpolant, its slope interpolated linearly.
+    Newton's iteration on the Hermite interpolant, its slope interpolated linearly.
 
     Args:
         level: The level.
-        values: The function at the nodes.
-        slope: Its derivative at the nodes, in steps; positive.
-        bend: Its second derivative.
+        table: The function at the nodes, and its first three derivatives in steps; the first is
+            positive.
 
     Returns:
         The position; minus or plus infinity where the level is beyond the ends.
     """
-    count = np.sum(values <= level[..., None], axis=-1)
-    left = np.clip(count - 1, 0, values.shape[-1] - 2)
-    ends = tuple(_at(x, left + side) for side in (0, 1) for x in (values, slope, bend))
-    place = (level - ends[0]) / (ends[3] - ends[0])
+    size = table[0].shape[-1]
+    count = np.sum(table[0] <= level[..., None], axis=-1)
+    left = np.clip(count - 1, 0, size - 2)
+    ends = [_at(values, left + side) for side in (0, 1) for values in table]
+    place = (level - ends[0]) / (ends[4] - ends[0])
     for _ in range(_NEWTON_STEPS):
-        rise = (1 - place) * ends[1] + place * ends[4]
-        place = np.clip(place + (level - _quintic(place, ends)) / rise, 0.0, 1.0)
-    inside = left + place
-    return np.where(count == 0, -np.inf, np.where(count == values.shape[-1], np.inf, inside))
+        rise = (1 - place) * ends[1] + place * ends[5]
+        place = np.clip(place + (level - _hermite(place, ends)) / rise, 0.0, 1.0)
+    return np.where(count == 0, -np.inf, np.where(count == size, np.inf, left + place))
 
 
-def invert(
-    level: Float[Array, "levels"],
-    total: Float[Array, "nodes"],
-    density: Float[Array, "nodes"],
-    slope: Float[Array, "nodes"],
-    step: Float[Array, ""],
-    iterations: int = 50,
-) -> Float[Array, "levels"]:
+Table = Sequence[Float[Array, "nodes"]]
+
+
+def _cell(position: Float[Array, "*batch"], table: Table) -> tuple[Array, list[Array]]:
+    """Place in a cell, and the values at both its ends."""
+    last = table[0].shape[0] - 1
+    left = jnp.clip(position.astype(int), 0, last - 1)
+    ends = [values[left + side] for side in (0, 1) for values in table]
+    return jnp.clip(position, 0.0, last) - left, ends
+
+
+def interpolate(position: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"]:
+    """Cumulative integral anywhere on one line; see `interpolate_lines`."""
+    return _hermite(*_cell(position, table))
+
+
+def slope(position: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"]:
+    """Derivative of the cumulative integral, in steps, anywhere on one line."""
+    place, ends = _cell(position, table)
+    return jax.jvp(lambda s: _hermite(s, ends), (place,), (jnp.ones_like(place),))[1]
+
+
+def invert(level: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"]:
     """Position, in steps from the first node, at which the cumulative integral reaches a level.
 
     Bisection within the bracketing pair of nodes: it cannot leave the bracket, and costs nothing
     beside the density.
+
+    Args:
+        level: The level; the ends of the lattice are returned for what is beyond them.
+        table: Cumulative integral at the nodes, and its first three derivatives in steps.
+
+    Returns:
+        The position.
     """
+    total = table[0]
     left = jnp.clip(jnp.searchsorted(total, level, side="right") - 1, 0, total.shape[0] - 2)
-    scaled = (total, density * step, slope * step * step)
-    ends = tuple(values[left + side] for side in (0, 1) for values in scaled)
+    ends = [values[left + side] for side in (0, 1) for values in table]
 
     def halve(_: Int[Array, ""], bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         middle = 0.5 * (low + high)
-        below = _quintic(middle, ends) < level
+        below = _hermite(middle, ends) < level
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    low, high = jax.lax.fori_loop(
-        0, iterations, halve, (jnp.zeros_like(level), jnp.ones_like(level))
-    )
+    start = (jnp.zeros_like(level), jnp.ones_like(level))
+    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, start)
     return left.astype(level.dtype) + 0.5 * (low + high)

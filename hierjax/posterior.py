@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["HyperPosterior", "merge", "pad"]
+__all__ = ["HyperPosterior", "merge"]
 
 
 class HyperPosterior(NamedTuple):
@@ -71,18 +71,3 @@ def merge(posterior: HyperPosterior, cells: int) -> HyperPosterior:
     means = np.stack([group.mean(axis=0) for group in groups])
     weights = np.array([len(group) for group in groups]) / len(points)
     return HyperPosterior(means[None], weights[None].astype(means.dtype))
-
-
-def pad(posterior: HyperPosterior, size: int) -> HyperPosterior:
-    """Fills a posterior of one row up with weightless copies of its last point.
-
-    Args:
-        posterior: A posterior of one row.
-        size: Number of points wanted; a posterior of that many or more is returned as it is.
-
-    Returns:
-        A posterior of at least `size` points, on the host.
-    """
-    missing = max(0, size - posterior.weights.size)
-    points = np.pad(np.asarray(posterior.points), ((0, 0), (0, missing), (0, 0)), mode="edge")
-    return HyperPosterior(points, np.pad(np.asarray(posterior.weights), ((0, 0), (0, missing))))

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 
 from hierjax.counts import Counts
 from hierjax.errors import DataError
 
-__all__ = ["Tally", "TallyArrays"]
+__all__ = ["Tally", "TallyArrays", "distinct_pairs"]
 
 _SMALLEST_DENSE = 16
 _LARGEST_DENSE = 512
@@ -63,6 +63,26 @@ class TallyArrays(NamedTuple):
 def _size_class(size: int, smallest: int) -> int:
     """Next power of two, so that one compilation serves many data sets."""
     return max(smallest, 1 << (size - 1).bit_length()) if size else 0
+
+
+def distinct_pairs(
+    first: Shaped[np.ndarray, "units"], second: Shaped[np.ndarray, "units"]
+) -> tuple[Shaped[np.ndarray, "2 pairs"], Int[np.ndarray, "units"]]:
+    """The pairs that occur, in order, and which of them each unit has.
+
+    Columns are sorted one by one, which is several times faster than sorting rows.
+
+    Args:
+        first: A column.
+        second: Another.
+
+    Returns:
+        The distinct pairs, and the position of every unit's among them.
+    """
+    values, codes = zip(*(np.unique(x, return_inverse=True) for x in (first, second)), strict=True)
+    pairs, inverse = np.unique(codes[0] * len(values[1]) + codes[1], return_inverse=True)
+    at = np.divmod(pairs, max(1, len(values[1])))
+    return np.stack([values[0][at[0]], values[1][at[1]]]), inverse
 
 
 def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndarray:
@@ -122,11 +142,9 @@ class Tally:
         cls, successes: np.ndarray, trials: np.ndarray, multiplicity: np.ndarray
     ) -> "Tally":
         """Merges equal pairs, summing their multiplicities."""
-        pairs, inverse = np.unique(
-            np.stack([trials, successes], axis=1), axis=0, return_inverse=True
-        )
-        weight = np.bincount(inverse.ravel(), multiplicity, minlength=len(pairs))
-        return cls(pairs[:, 1], pairs[:, 0], weight)
+        pairs, inverse = distinct_pairs(trials, successes)
+        weight = np.bincount(inverse, multiplicity, minlength=pairs.shape[1])
+        return cls(pairs[1], pairs[0], weight)
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally.from_pairs(

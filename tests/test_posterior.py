@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hierjax.posterior import HyperPosterior, merge, pad
+from hierjax.posterior import HyperPosterior, merge
 
 DRAWS = np.random.default_rng(7).multivariate_normal(
     [-1.8, 2.75], [[0.012, 0.008], [0.008, 0.12]], (4, 5000)
@@ -80,15 +80,3 @@ def test_the_order_of_draws_does_not_matter():
     one, other = (merge(from_draws(draws), 400) for draws in (DRAWS, shuffled))
     np.testing.assert_allclose(one.points, other.points, rtol=1e-12)
     np.testing.assert_array_equal(one.weights, other.weights)
-
-
-def test_filling_up_adds_no_weight():
-    posterior = merge(from_draws(DRAWS), 9)
-    filled = pad(posterior, 16)
-    assert filled.points.shape == (1, 16, 2)
-    np.testing.assert_array_equal(filled.points[:, :9], posterior.points)
-    np.testing.assert_array_equal(filled.points[:, 9:], posterior.points[:, [8] * 7])
-    np.testing.assert_array_equal(filled.weights[:, 9:], 0.0)
-    np.testing.assert_array_equal(filled.weights[:, :9], posterior.weights)
-    unchanged = pad(posterior, 4)
-    np.testing.assert_array_equal(unchanged.points, posterior.points)

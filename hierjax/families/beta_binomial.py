@@ -82,7 +82,7 @@ def _log_normalizer(population: Population) -> Scalar:
     )
 
 
-def _divergence(population: Population, logit: Scalar) -> Scalar:
+def _divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds.
 
     With s the smaller of m and 1 - m, and z the distance of log-odds in its direction, it is
@@ -198,6 +198,11 @@ class BetaBinomial:
     def log_prior_logit(logit: Scalar, population: Population) -> Scalar:
         """Beta log-density of a unit's rate with respect to its log-odds."""
         return _log_normalizer(population) - _divergence(population, logit) / population.dispersion
+
+    @staticmethod
+    def divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
+        """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds."""
+        return _divergence(population, logit)
 
     @staticmethod
     def log_prior_units(

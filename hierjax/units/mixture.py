@@ -1,0 +1,155 @@
+"""Mixture: the points of the hyperparameters that units' posteriors mix, as few as will do.
+
+Given a point, every unit's posterior is conjugate. A lattice of quadrature has thousands of points,
+but along one of its rows a unit's posterior changes slowly, so that a Gauss rule of a few nodes
+with the row's own moments integrates it as well (Golub & Welsch 1969, "Calculation of Gauss
+quadrature rules", from the three-term recurrence of the discrete measure).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from hierjax.posterior import HyperPosterior, merge
+
+__all__ = ["Mixture", "condense"]
+
+# Error allowed in a probability, and the mass of rows that is left out.
+_ERROR = 1e-10
+_SMALLEST_RULE = 3
+# Points of a mixture that draws are merged into.
+_CELLS = 400
+
+
+class Mixture(NamedTuple):
+    """Weighted points of the hyperparameters, and how far apart they are.
+
+    Attributes:
+        points: Working coordinates.
+        weights: Weights, summing to one; zero fills up.
+        gaps: Distance to the neighbouring points in both coordinates, where components narrower
+            than that are to be widened; zero where the points integrate any component.
+    """
+
+    points: Float[Any, "points 2"]
+    weights: Float[Any, "points"]
+    gaps: Float[Any, "points 2"]
+
+
+def condense(posterior: HyperPosterior, is_lattice: bool) -> Mixture:
+    """Reduces a posterior to the points that answers about units need.
+
+    Args:
+        posterior: Points and weights.
+        is_lattice: Whether rows are those of quadrature's lattice; otherwise points are draws, or
+            a single estimate.
+
+    Returns:
+        The mixture, on the host, filled up to one of a few sizes.
+    """
+    if is_lattice:
+        return _filled(*_condense_lattice(posterior))
+    merged = merge(posterior, _CELLS)
+    points = np.asarray(merged.points, np.float64).reshape(-1, 2)
+    return _filled(points, np.asarray(merged.weights, np.float64).ravel(), 0.0 * points)
+
+
+def _filled(points: np.ndarray, weights: np.ndarray, gaps: np.ndarray) -> Mixture:
+    size = _size_class(len(weights))
+    missing = (0, size - len(weights))
+    points, gaps = (np.pad(x, (missing, (0, 0)), mode="edge") for x in (points, gaps))
+    return Mixture(points, np.pad(weights / weights.sum(), missing), gaps)
+
+
+def _size_class(size: int) -> int:
+    """1, or a power of two, or one and a half: few sizes, so few compilations."""
+    if size == 1:
+        return 1
+    whole = 1 << (size - 1).bit_length()
+    return max(64, whole * 3 // 4 if size <= whole * 3 // 4 else whole)
+
+
+def _condense_lattice(
+    posterior: HyperPosterior,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    weights = np.asarray(posterior.weights, np.float64)
+    mass = weights.sum(axis=1)
+    kept = mass > 0.1 * _ERROR
+    weights, mass = weights[kept], mass[kept]
+    u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[kept], -1, 0)
+    row_gaps = _neighbour_gaps(w[:, :1].T).T
+    sizes = _rule_sizes(u, w[:, 0], weights, mass)
+    columns = np.sum(weights > _ERROR * weights.max(), axis=1)
+    parts = []
+    for size in np.unique(sizes[sizes < columns]):
+        rows = np.flatnonzero((sizes == size) & (sizes < columns))
+        nodes, shares = _gauss_rules(u[rows], weights[rows], int(size))
+        parts.append((rows, nodes, shares, np.zeros_like(nodes)))
+    rows = np.flatnonzero(sizes >= columns)
+    parts.append((rows, u[rows], weights[rows], _neighbour_gaps(u[rows])))
+    points, masses, gaps = [], [], []
+    for rows, nodes, shares, column_gaps in parts:
+        at = np.broadcast_to(w[rows, :1], nodes.shape)
+        along = np.broadcast_to(row_gaps[rows], nodes.shape)
+        points.append(np.stack([nodes, at], axis=-1).reshape(-1, 2))
+        masses.append(shares.ravel())
+        gaps.append(np.stack([column_gaps, along], axis=-1).reshape(-1, 2))
+    flat = np.concatenate(masses)
+    heavy = flat > 1e-3 * _ERROR
+    return np.concatenate(points)[heavy], flat[heavy], np.concatenate(gaps)[heavy]
+
+
+def _neighbour_gaps(values: Float[np.ndarray, "lines nodes"]) -> Float[np.ndarray, "lines nodes"]:
+    """Distance to the farther of both neighbours along each line."""
+    if values.shape[1] < 2:
+        return np.zeros_like(values)
+    gaps = np.abs(np.diff(values, axis=1))
+    edged = np.pad(gaps, ((0, 0), (1, 1)))
+    return np.maximum(edged[:, 1:], edged[:, :-1])
+
+
+def _rule_sizes(
+    u: Float[np.ndarray, "rows columns"],
+    w: Float[np.ndarray, "rows"],
+    weights: Float[np.ndarray, "rows columns"],
+    mass: Float[np.ndarray, "rows"],
+) -> Float[np.ndarray, "rows"]:
+    r"""How many Gauss nodes each row needs.
+
+    Relative to the spread of logit_mean in the row, a unit's Beta is no narrower than
+    :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, and a Gauss rule of k
+    nodes errs by about :math:`(1 + r^2)^{-k}`, as Hermite's does for a normal component.
+    """
+    shares = weights / mass[:, None]
+    mean = np.sum(shares * u, axis=1)
+    variance = np.sum(shares * (u - mean[:, None]) ** 2, axis=1)
+    log_product = -np.logaddexp(0, mean) - np.logaddexp(0, -mean)
+    log_ratio = -w - log_product - np.log(np.maximum(variance, np.finfo(float).tiny))
+    digits = np.log(np.maximum(mass / _ERROR, 1.0))
+    sizes = np.ceil(digits / np.logaddexp(0, log_ratio))
+    return np.maximum(sizes, _SMALLEST_RULE)
+
+
+def _gauss_rules(
+    nodes: Float[np.ndarray, "rows columns"], weights: Float[np.ndarray, "rows columns"], size: int
+) -> tuple[Float[np.ndarray, "rows size"], Float[np.ndarray, "rows size"]]:
+    """Gauss rules of discrete measures, by Lanczos' recurrence with full reorthogonalisation."""
+    mass = weights.sum(axis=1, keepdims=True)
+    shares = weights / mass
+    mean = np.sum(shares * nodes, axis=1, keepdims=True)
+    sd = np.sqrt(np.sum(shares * (nodes - mean) ** 2, axis=1, keepdims=True))
+    x = (nodes - mean) / sd
+    basis = [np.sqrt(shares)]
+    jacobi = np.zeros((len(nodes), size, size))
+    for k in range(size):
+        residual = x * basis[-1]
+        jacobi[:, k, k] = np.sum(basis[-1] * residual, axis=1)
+        for vector in basis * 2:
+            residual -= np.sum(vector * residual, axis=1, keepdims=True) * vector
+        norm = np.sqrt(np.sum(residual**2, axis=1, keepdims=True))
+        if k + 1 < size:
+            jacobi[:, k, k + 1] = jacobi[:, k + 1, k] = norm[:, 0]
+            basis.append(residual / norm)
+    places, vectors = np.linalg.eigh(jacobi)
+    return mean + sd * places, mass * vectors[:, 0] ** 2
