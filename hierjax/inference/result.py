@@ -1,11 +1,12 @@
 """What goes into a method and what comes out of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -107,3 +108,9 @@ class Result:
     covariance: Float[np.ndarray, "2 2"] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def on_host(self) -> "Result":
+        """The same result with its posterior and lattice as NumPy arrays."""
+        parts = (self.posterior, self.lattice)
+        posterior, lattice = (jax.tree.map(np.asarray, part) for part in parts)
+        return replace(self, posterior=posterior, lattice=lattice)

@@ -23,7 +23,7 @@ def log_orders(counts):
 @pytest.mark.parametrize("counts", [RATS, EQUAL], ids=["rats", "equal"])
 @pytest.mark.parametrize("kind", ["mean and concentration", "shapes"])
 def test_evidences_are_sums_over_a_plain_grid(counts, kind):
-    u, w = np.linspace(-8, 5, 141), np.linspace(-12, 20, 129)
+    u, w = np.linspace(-6, 4, 201), np.linspace(-12, 20, 129)
     cell = (u[1] - u[0]) * (w[1] - w[0])
     u, w = (values.ravel() for values in np.meshgrid(u, w, indexing="ij"))
     m, kappa = 1 / (1 + np.exp(-u)), np.exp(w)
