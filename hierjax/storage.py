@@ -112,6 +112,9 @@ def _argument_from_json(value: Any) -> Any:
 def save(fit: "Fit", path: Path) -> None:
     """Writes a fit as a NumPy archive, beside its final name and then renamed.
 
+    The file says which format it has and which release wrote it. A data frame that the counts
+    came from is not written: after loading, answers come as tables.
+
     Args:
         fit: Any fit.
         path: Where; an existing file is replaced.
@@ -192,29 +195,46 @@ def load(path: Path) -> "Fit":
         The same fit.
 
     Raises:
-        DataError: If the file is missing, truncated, not a fit, or of a later format.
+        DataError: If the file is missing, truncated, damaged, not a fit, or of a later format.
     """
-    from hierjax.fitting import Fit
-    from hierjax.inference import METHODS
+    header, arrays = _read(path)
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
+        raise DataError(f"{path}: expected a fit saved by hierjax, found another archive")
+    version = header.get("version")
+    if not isinstance(version, int) or version > _FORMAT_VERSION:
+        raise DataError(
+            f"{path}: expected format version {_FORMAT_VERSION} or earlier, found {version!r}, "
+            f"written by hierjax {header.get('hierjax', 'of no version')}"
+        )
+    try:
+        return _rebuilt(header, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"{path}: expected a fit saved by hierjax, found a damaged one "
+            f"({type(error).__name__}: {reason})"
+        ) from None
 
+
+def _read(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """The header of an archive, and its arrays."""
     try:
         # The zip archive is opened first, because NumPy opens other files too.
         with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
-        header = json.loads(str(arrays["header"]))
+        return json.loads(str(arrays["header"])), arrays
     except FileNotFoundError:
         raise DataError(f"{path}: expected a saved fit, found no such file") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: expected a fit saved by hierjax, found another or a truncated file ({error})"
         ) from None
-    if not isinstance(header, dict) or header.get("format") != _FORMAT:
-        raise DataError(f"{path}: expected a fit saved by hierjax, found another archive")
-    if header["version"] > _FORMAT_VERSION:
-        raise DataError(
-            f"{path}: expected format version {_FORMAT_VERSION} or earlier, found "
-            f"{header['version']}, written by hierjax {header['hierjax']}"
-        )
+
+
+def _rebuilt(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Fit":
+    from hierjax.fitting import Fit
+    from hierjax.inference import METHODS
+
     settings = dict(header["method"])
     method = METHODS[settings.pop("name")](**settings)
     columns = {
@@ -239,8 +259,12 @@ def load(path: Path) -> "Fit":
         info=_join_info(header["info"], arrays),
         seconds=header["seconds"],
     )
+    if header["family"] != BetaBinomial.name:
+        raise ValueError(f"family {header['family']!r} is not known")
     model = Model(BetaBinomial(), _hyperprior_from_json(header["hyperprior"]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # given when the counts were made
         counts = Counts(**columns)
+    if result.posterior is None and result.status is not Status.FAILED:
+        raise ValueError("the posterior is missing")
     return Fit(counts, model, method, header["precision"], result)

@@ -37,6 +37,31 @@ MAKERS = {
 }
 
 
+def test_draws_of_nuts_come_back(tmp_path):
+    method = hj.NUTS(chains=2, warmup=30, draws=20)
+    fit = hj.fit(COUNTS, method=method, key=KEY, precision="float32")
+    again = require_round_trip(fit, tmp_path / "fit.npz")
+    np.testing.assert_array_equal(again.draws, fit.draws)
+    assert again.summary().to_csv() == fit.summary().to_csv()
+    assert set(again.to_arviz()["sample_stats"].data_vars) == set(fit.info["per_draw"])
+
+
+def test_a_loaded_fit_answers_like_the_one_that_was_saved(tmp_path):
+    """Checks, influence, updates and replicates need nothing that is not in the file."""
+    fit = hj.fit(COUNTS, PROPER)
+    fit.save(tmp_path / "fit.npz")
+    again = hj.Fit.load(tmp_path / "fit.npz")
+    np.testing.assert_array_equal(again.loo_pit().high, fit.loo_pit().high)
+    assert again.influence().to_csv() == fit.influence().to_csv()
+    assert again.sensitivity().to_csv() == fit.sensitivity().to_csv()
+    assert again.pooling() == fit.pooling()
+    checks = [f.posterior_predictive(KEY, draws=20).to_csv() for f in (fit, again)]
+    assert checks[0] == checks[1]
+    rows = {"successes": [1], "trials": [2], "labels": ["a"]}
+    one, other = (f.update(rows).posterior.points for f in (fit, again))
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.fixture(scope="module")
 def sampled():
     method = hj.Gibbs(chains=2, warmup=50, draws=60, store_units=True, proposal_scales=(0.3, 0.4))
@@ -153,6 +178,35 @@ def rewrite(path, **changes):
 def test_files_of_a_later_format_are_refused(saved):
     rewrite(saved, version=7, hierjax="9.9")
     with pytest.raises(DataError, match=r"version 1 or earlier, found 7, written by hierjax 9\.9"):
+        hj.Fit.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": None}, "version 1 or earlier, found None, written by hierjax 0"),
+        ({"version": "1"}, "version 1 or earlier, found '1'"),
+        ({"method": {"name": "guesses"}}, r"a damaged one \(KeyError: 'guesses'\)"),
+        ({"method": None}, r"a damaged one \(TypeError"),
+        ({"status": "fine"}, r"a damaged one \(ValueError: 'fine' is not a valid Status"),
+        ({"family": "gamma_poisson"}, "family 'gamma_poisson' is not known"),
+        ({"hyperprior": {"kind": "flat"}}, r"a damaged one \(KeyError: 'flat'\)"),
+        ({"hyperprior": {"kind": "power_law", "exponent": 1.0}}, r"a damaged one \(ModelError"),
+    ],
+)
+def test_headers_that_make_no_fit_are_refused_in_a_line(saved, changes, message):
+    rewrite(saved, **changes)
+    with pytest.raises(DataError, match=rf"fit\.npz: expected .*{message}") as error:
+        hj.Fit.load(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_arrays_are_refused(saved):
+    with np.load(saved) as archive:
+        arrays = dict(archive)
+    kept = {name: value for name, value in arrays.items() if not name.startswith("posterior")}
+    np.savez(saved, **kept)
+    with pytest.raises(DataError, match=r"a damaged one .*the posterior is missing"):
         hj.Fit.load(saved)
 
 
