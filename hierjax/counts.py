@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from hierjax.errors import DataError
-from hierjax.frames import Frame, read, tally_events
+from hierjax.frame_events import tally_events
+from hierjax.frames import Frame, read
 from hierjax.validation import ArrayLike, Source, checked_columns
 
 

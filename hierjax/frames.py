@@ -4,10 +4,9 @@ Narwhals and the frames' own libraries are imported when a frame is there to be 
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,9 +18,19 @@ from hierjax.validation import Source
 if TYPE_CHECKING:
     import narwhals as nw
 
-__all__ = ["Frame", "attach", "free_names", "read", "tally_events"]
+__all__ = [
+    "NAME",
+    "Frame",
+    "attach",
+    "free_names",
+    "read",
+    "readable",
+    "require_columns",
+    "schema_of",
+    "wrapped_frame",
+]
 
-_NAME = "data frame"
+NAME = "data frame"
 _TAKEN = "_fit"
 
 
@@ -60,18 +69,18 @@ def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
         >>> columns["trials"].tolist(), source.cell(1, "successes")
         ([20, 14], "data frame, row 1, column 'tumors'")
     """
-    wrapped = _wrapped(frame)
-    _require_columns(_schema(wrapped), names.values())
-    with _readable():
+    wrapped = wrapped_frame(frame)
+    require_columns(schema_of(wrapped), names.values())
+    with readable():
         found = _fetched(wrapped, list(dict.fromkeys(names.values())))
     columns = {field: found[name] for field, name in names.items()}
     labels = columns.get("labels")
 
     def row(index: int) -> str:
         label = "" if labels is None else f" (label {str(labels[index])!r})"
-        return f"{_NAME}, row {index}{label}"
+        return f"{NAME}, row {index}{label}"
 
-    return columns, Source(_NAME, row, {field: f"column {name!r}" for field, name in names.items()})
+    return columns, Source(NAME, row, {field: f"column {name!r}" for field, name in names.items()})
 
 
 def attach(
@@ -100,80 +109,32 @@ def attach(
     """
     import narwhals as nw
 
-    wrapped = _wrapped(frame.native)
+    from hierjax.tally import distinct_pairs
+
+    wrapped = wrapped_frame(frame.native)
     given = isinstance(frame.native, nw.DataFrame | nw.LazyFrame)
-    renamed = free_names(_schema(wrapped), answers)
+    renamed = free_names(schema_of(wrapped), answers)
     columns = {renamed[name]: values for name, values in answers.items()}
     kind = wrapped.implementation
     if isinstance(wrapped, nw.LazyFrame) and (kind.is_polars() or kind.is_duckdb()):
         join = _joined_by_polars if kind.is_polars() else _joined_by_duckdb
-        pairs = np.stack([successes, trials])
-        pairs, first = np.unique(pairs, axis=1, return_index=True)
-        native = join(frame, wrapped.to_native(), pairs, {k: v[first] for k, v in columns.items()})
+        pairs, which = distinct_pairs(successes, trials)
+        unit = np.zeros(pairs.shape[1], np.int64)
+        unit[which] = np.arange(len(which))
+        of_pairs = {name: values[unit] for name, values in columns.items()}
+        with readable():
+            native = join(frame, wrapped.to_native(), pairs, of_pairs)
         return nw.from_native(native) if given else native
-    with _readable():
+    with readable():
         eager = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
         found = _fetched(eager, [frame.successes, frame.trials])
     pairs_now = (found[frame.successes], successes), (found[frame.trials], trials)
     if not all(np.array_equal(np.asarray(now), then) for now, then in pairs_now):
-        raise DataError(f"{_NAME}: expected the counts that were fitted, found others in it now")
+        raise DataError(f"{NAME}: expected the counts that were fitted, found others in it now")
     backend = eager.implementation
     added = [nw.new_series(name, values, backend=backend) for name, values in columns.items()]
     result = eager.with_columns(*added)
     return result if given else result.to_native()
-
-
-def tally_events(frame: Any, success: str, unit: str) -> Any:
-    """Successes and trials of every unit, of a frame with one row an event.
-
-    Args:
-        frame: Any frame that narwhals understands; a lazy one stays lazy.
-        success: Column of what came of each event: 0 or 1, false or true.
-        unit: Column of the unit that each event belongs to.
-
-    Returns:
-        A frame of the same kind, sorted by unit: the column of units, `successes` and `trials`.
-
-    Raises:
-        DataError: If it is no data frame, lacks a column, or an event has no unit or is neither
-            success nor failure. The message names the row.
-
-    Examples:
-        >>> import pandas
-        >>> frame = pandas.DataFrame({"page": ["b", "a", "b"], "sold": [True, False, False]})
-        >>> tally_events(frame, "sold", "page").to_dict("list")
-        {'page': ['a', 'b'], 'successes': [0, 1], 'trials': [1, 2]}
-    """
-    import narwhals as nw
-
-    wrapped = _wrapped(frame)
-    schema = _schema(wrapped)
-    _require_columns(schema, (success, unit))
-    if unit in ("successes", "trials"):
-        raise DataError(
-            f"{_NAME}: expected units in a column not called successes or trials, found {unit!r}"
-        )
-    with _readable():
-        events = wrapped.select(*dict.fromkeys((success, unit)))
-        if schema[success].is_numeric() or schema[success] == nw.Boolean:
-            good = nw.col(success).cast(nw.Float64).is_in([0.0, 1.0]) & ~nw.col(unit).is_null()
-            bad = events.filter(~good | nw.col(success).is_null()).head(1).lazy().collect()
-            suspicious = len(bad) > 0
-        else:
-            suspicious = True
-    if suspicious:
-        columns, source = read(frame, {"success": success, "unit": unit})
-        checked = _checked_events(columns, source)
-        # Legal after all: a frame whose column of Python objects holds nothing but 0 and 1.
-        eager = events.collect() if isinstance(events, nw.LazyFrame) else events
-        series = nw.new_series(success, checked, backend=eager.implementation)
-        events = eager.with_columns(series)
-    outcome = nw.col(success)
-    with _readable():
-        events = events.with_columns(outcome.cast(nw.Int64))
-        tallied = events.group_by(unit).agg(successes=outcome.sum(), trials=outcome.count())
-        tallied = tallied.sort(unit).with_columns(nw.col("successes", "trials").cast(nw.Int64))
-    return tallied if isinstance(frame, nw.DataFrame | nw.LazyFrame) else tallied.to_native()
 
 
 def free_names(
@@ -205,20 +166,29 @@ def free_names(
     return free
 
 
-def _wrapped(frame: Any) -> "nw.DataFrame[Any] | nw.LazyFrame[Any]":
+def wrapped_frame(frame: Any) -> "nw.DataFrame[Any] | nw.LazyFrame[Any]":
+    """A data frame as narwhals has it.
+
+    Raises:
+        DataError: If it is none.
+    """
     import narwhals as nw
 
-    with _readable(), contextlib.suppress(TypeError):
+    with readable(), contextlib.suppress(TypeError):
         return nw.from_native(frame)
     raise DataError(
-        f"{_NAME}: expected a frame of pandas, Polars, PyArrow, DuckDB or another library that "
+        f"{NAME}: expected a frame of pandas, Polars, PyArrow, DuckDB or another library that "
         f"narwhals understands, found {type(frame).__name__}"
     )
 
 
 @contextlib.contextmanager
-def _readable() -> Iterator[None]:
-    """Another library's failure as one line."""
+def readable() -> Iterator[None]:
+    """Turns another library's failure into one line.
+
+    Raises:
+        DataError: If the block raises anything.
+    """
     try:
         yield
     except DataError:
@@ -226,22 +196,32 @@ def _readable() -> Iterator[None]:
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        raise DataError(f"{_NAME}: expected one that can be read, found {text[:300]}") from None
+        raise DataError(f"{NAME}: expected one that can be read, found {text[:300]}") from None
 
 
-def _schema(wrapped: Any) -> dict[str, Any]:
-    with _readable():
+def schema_of(wrapped: Any) -> dict[str, Any]:
+    """The type of each column of a wrapped frame; of a lazy one without computing it.
+
+    Raises:
+        DataError: If a lazy frame's plan fails.
+    """
+    with readable():
         return dict(wrapped.collect_schema())
 
 
-def _require_columns(schema: Mapping[str, Any], wanted: Any) -> None:
+def require_columns(schema: Mapping[str, Any], wanted: Iterable[str]) -> None:
+    """Refuses a frame that lacks a column.
+
+    Raises:
+        DataError: If it does; the nearest name is offered.
+    """
     columns = [str(name) for name in schema]
     for name in wanted:
         if name not in schema:
             shown = ", ".join(columns)
             shown = shown if len(shown) <= 200 else f"{shown[:196]} ..."
             near = did_you_mean(str(name), columns)
-            raise DataError(f"{_NAME}: expected a column {name!r}, found {shown or 'none'}{near}")
+            raise DataError(f"{NAME}: expected a column {name!r}, found {shown or 'none'}{near}")
 
 
 def _fetched(wrapped: Any, names: list[str]) -> dict[str, Any]:
@@ -272,21 +252,6 @@ def _values(series: Any) -> Any:
 
 def _number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
-
-
-def _checked_events(columns: Mapping[str, Any], source: Source) -> Int64[np.ndarray, " events"]:
-    """Outcomes as 0 and 1, or an error that names the first event that is wrong."""
-    outcomes, units = (list(columns[name]) for name in ("success", "unit"))
-    for index, (outcome, unit) in enumerate(zip(outcomes, units, strict=True)):
-        if not (isinstance(outcome, Real | np.bool_) and outcome in (0, 1)):
-            shown = repr(outcome.item() if isinstance(outcome, np.generic) else outcome)
-            raise DataError(
-                f"{source.cell(index, 'success')}: expected 0 or 1, false or true, "
-                f"found {'nothing' if outcome is np.ma.masked else shown[:60]}"
-            )
-        if unit is None or unit is np.ma.masked or unit != unit:
-            raise DataError(f"{source.cell(index, 'unit')}: expected a unit, found nothing")
-    return np.array(outcomes, np.int64)
 
 
 def _joined_by_polars(

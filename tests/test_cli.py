@@ -19,6 +19,7 @@ from hierjax.inference.convergence import import_arviz
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("jax", "numpy", "pydantic", "matplotlib", "arviz", "scipy", "numpyro", "yaml", "rich")
+HEAVY += ("duckdb", "narwhals", "pandas", "polars", "pyarrow")
 SMALL = """\
 name: small
 data: {dataset: rat_tumors}

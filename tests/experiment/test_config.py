@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hierjax import inference
+from hierjax.counts import Counts
 from hierjax.errors import ConfigError
 from hierjax.experiment import yaml_text
 from hierjax.experiment.config import load, load_counts, new_units, resolved, validated
@@ -70,6 +71,14 @@ def test_data_path_is_relative_to_the_configuration(tmp_path):
     assert config.name == "c"
 
 
+def test_data_of_one_row_an_event_are_added_up(tmp_path):
+    (tmp_path / "c.yaml").write_text("data: {path: '?.csv', success_column: sold, unit: page}")
+    (tmp_path / "a.csv").write_text("page,sold\nb,1\na,0\n")
+    (tmp_path / "b.csv").write_text("sold,page\ntrue,a\nFalse,b\n")
+    counts = load_counts(load(tmp_path / "c.yaml"))
+    assert counts == Counts([1, 1], [2, 2], ["a", "b"])
+
+
 def test_new_units_without_a_label_are_called_by_their_counts():
     units = [{"successes": 4, "trials": 14}, {"label": "b", "successes": 0, "trials": 0}]
     found = new_units(validated({**DATA, "new_units": units}, "c.yaml"))
@@ -93,6 +102,10 @@ def test_new_units_without_a_label_are_called_by_their_counts():
         ({"name": "a/b"}, "name: expected letters, digits, spaces and _.,+=()-"),
         ({"data": {}}, "data: expected dataset, or path, successes and trials; found no path"),
         ({"data": {"path": "b"}}, "data: expected dataset, or path, successes and trials"),
+        (
+            {"data": {"path": "b", "unit": "u"}},
+            "data: expected path, success_column and unit; found no success_column",
+        ),
         ({"data": {"dataset": "a", "path": "b"}}, "expected no more keys beside dataset"),
         ({"data": {"datset": "a"}}, "data.datset: expected no such key; did you mean 'dataset'?"),
         ({"data": "rats.csv"}, "data: expected keys with values, found 'rats.csv'"),
