@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax import checks, influence, storage, units, updating
+from hierjax import checks, influence, sensitivity, storage, units, updating
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.frames import attach
@@ -434,9 +434,9 @@ class Fit:
             return influence.influence(self, of)
 
     def sensitivity(self, of: str | Sequence[str] = ()) -> Table:
-        """How answers move with the hyperprior; see `hierjax.influence.sensitivity`."""
+        """How answers move with the hyperprior; see `hierjax.sensitivity.sensitivity`."""
         with self._x64():
-            return influence.sensitivity(self, of)
+            return sensitivity.sensitivity(self, of)
 
     def loo_pit(self) -> checks.LooPit:
         """Where each unit falls in its prediction from the others; see `hierjax.checks.loo_pit`."""

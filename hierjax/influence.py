@@ -1,14 +1,13 @@
-"""Influence: how answers move with the weight of each unit, and with the hyperprior's parameters.
+"""Influence: how answers move with the weight of each unit.
 
 A derivative with respect to a unit's weight is its infinitesimal leave-one-out. Posterior means
 move by a covariance under the posterior, maxima by the implicit function theorem; neither needs
 another fit.
 """
 
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +18,25 @@ from hierjax.checks.loo import thinned
 from hierjax.counts import Counts
 from hierjax.errors import DataError, InferenceError, did_you_mean
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.hyperpriors import Hyperprior
 from hierjax.inference.result import Status
 from hierjax.table import Table
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
 
-__all__ = ["ANSWERS", "influence", "sensitivity"]
+__all__ = [
+    "ANSWERS",
+    "centered_answers",
+    "columns_of",
+    "influence",
+    "pair_arrays",
+    "positions",
+    "support",
+]
 
 ANSWERS = ("logit_mean", "log_concentration", "mean", "log_alpha", "log_beta")
+_CONCENTRATED = ("log_concentration", "log_alpha", "log_beta")
 _BATCH = 8
-_NUDGE = 1e-3
 
 Pairs = tuple[Float[Array, "pairs"], Float[Array, "pairs"]]
 Followed = tuple[Float[Array, "units"], Float[Array, "units"]]
@@ -57,7 +63,7 @@ def _covariances(
     pairs: Pairs,
 ) -> Float[Array, "pairs columns"]:
     """Covariance of every answer with log p(y_j | eta), and the latter's mean."""
-    centered = _centered(family, points, weights, followed)
+    centered = centered_answers(family, points, weights, followed)
 
     def one(pair: tuple[Float[Array, ""], Float[Array, ""]]) -> Float[Array, "columns"]:
         logs = jax.vmap(lambda eta: family.log_marginal(*pair, family.constrain(eta)))(points)
@@ -67,12 +73,13 @@ def _covariances(
     return jax.lax.map(one, pairs, batch_size=_BATCH)
 
 
-def _centered(
+def centered_answers(
     family: BetaBinomial,
     points: Float[Array, "points 2"],
     weights: Float[Array, "points"],
     followed: Followed,
 ) -> Float[Array, "points answers"]:
+    """Answers less their means, times the weights: a product with these is a covariance."""
     answers = jax.vmap(lambda eta: _answers(family, followed, eta))(points)
     return weights[:, None] * (answers - weights @ answers)
 
@@ -137,20 +144,22 @@ def influence(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
     """
     _require_likelihood(fit)
     labels = [of] if isinstance(of, str) else list(of)
-    followed = _positions(fit.counts, labels)
+    followed = positions(fit.counts, labels)
     counts, dtype = fit.counts, fit.dtype
     columns = np.stack([counts.successes, counts.trials])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
     # Whole batches: a remainder would be compiled apart.
     padded = np.pad(pairs, ((0, 0), (0, -pairs.shape[1] % _BATCH)))
-    on_device = (_arrays(columns[:, followed], dtype), _arrays(padded, dtype))
+    on_device = (pair_arrays(columns[:, followed], dtype), pair_arrays(padded, dtype))
     rows = (_of_maximum if fit.is_point else _of_posterior)(fit, *on_device)
     values = np.asarray(rows, np.float64)[inverse.ravel()].T
     given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-    return Table({**given, **_columns(values, labels)})
+    return Table({**given, **columns_of(values, labels)})
 
 
-def _columns(values: Float[np.ndarray, "columns rows"], labels: list[str]) -> dict[str, np.ndarray]:
+def columns_of(
+    values: Float[np.ndarray, "columns rows"], labels: list[str]
+) -> dict[str, np.ndarray]:
     """Names of the derivatives, the evidence's moved in front of the rates'."""
     hyper, rates, evidence = np.split(values, [len(ANSWERS), len(values) - 1])
     names = [*ANSWERS, "log_evidence", *(f"rate of {label}" for label in labels)]
@@ -164,7 +173,8 @@ def _require_likelihood(fit: "Fit") -> None:
         )
 
 
-def _positions(counts: Counts, labels: list[str]) -> list[int]:
+def positions(counts: Counts, labels: list[str]) -> list[int]:
+    """Where the units of these labels are; refuses a label of none or of several."""
     found = []
     for label in labels:
         where = np.flatnonzero(counts.labels == str(label))
@@ -178,17 +188,19 @@ def _positions(counts: Counts, labels: list[str]) -> list[int]:
     return found
 
 
-def _arrays(columns: np.ndarray, dtype: type) -> tuple[Float[Array, "_"], Float[Array, "_"]]:
+def pair_arrays(columns: np.ndarray, dtype: type) -> tuple[Float[Array, "_"], Float[Array, "_"]]:
+    """Successes and trials on the device."""
     return jnp.asarray(columns[0], dtype), jnp.asarray(columns[1], dtype)
 
 
-def _points(fit: "Fit") -> tuple[Float[Array, "points 2"], Float[Array, "points"]]:
+def support(fit: "Fit") -> tuple[Float[Array, "points 2"], Float[Array, "points"]]:
+    """Points of the posterior that carry weight, and their weights."""
     points, weights = thinned(fit.posterior)
     return jnp.asarray(points, fit.dtype), jnp.asarray(weights, fit.dtype)
 
 
 def _of_posterior(fit: "Fit", followed: Followed, pairs: Pairs) -> Float[Array, "pairs columns"]:
-    return _covariances(fit.model.family, *_points(fit), followed, pairs)
+    return _covariances(fit.model.family, *support(fit), followed, pairs)
 
 
 def _of_maximum(fit: "Fit", followed: Followed, pairs: Pairs) -> Float[np.ndarray, "pairs columns"]:
@@ -209,118 +221,3 @@ def _of_maximum(fit: "Fit", followed: Followed, pairs: Pairs) -> Float[np.ndarra
     if pooled:
         moved[:, [ANSWERS.index(name) for name in _CONCENTRATED]] = np.nan
     return np.column_stack([moved, logs])
-
-
-_CONCENTRATED = ("log_concentration", "log_alpha", "log_beta")
-
-
-def sensitivity(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
-    r"""Derivative of answers with respect to the hyperprior's parameters.
-
-    .. math:: \frac{\partial}{\partial\lambda} E[g(\eta) \mid Y] = \mathrm{Cov}\Big(g(\eta),
-        \frac{\partial \log p(\eta \mid \lambda)}{\partial\lambda}\Big)
-
-    and the mean of the second for log_evidence. NaN marks what does not exist: the evidence
-    under an improper hyperprior, whose constant is arbitrary, and derivatives with respect to an
-    end of a distribution's support (as of Uniform's), where the density jumps. Parameters are
-    those that the distributions are made from, if they are numbers.
-
-    Args:
-        fit: By quadrature or a sampler.
-        of: Labels of units whose posterior mean rate is followed too.
-
-    Returns:
-        One row a parameter: parameter, value, then derivatives as in `influence`.
-
-    Raises:
-        InferenceError: If the hyperprior does not enter the method.
-        DataError: If there is no unit, or more than one, of a label.
-
-    Example:
-        >>> import hierjax as hj
-        >>> table = hj.fit(hj.datasets.rat_tumors()).sensitivity()
-        >>> print(table["parameter"][0], f"{table['log_concentration'][0]:.3f}")
-        exponent -0.119
-    """
-    if fit.is_point:
-        raise InferenceError(
-            f"{fit.method.name}: the hyperprior does not enter, so nothing depends on it"
-        )
-    labels = [of] if isinstance(of, str) else list(of)
-    columns = np.stack([fit.counts.successes, fit.counts.trials])[:, _positions(fit.counts, labels)]
-    points, weights = _points(fit)
-    centered = _centered(fit.model.family, points, weights, _arrays(columns, fit.dtype))
-    hyperprior = fit.model.hyperprior
-    parameters = dict(_parameters(hyperprior))
-    rows = []
-    for name, value in parameters.items():
-        if _moves_support(hyperprior, name, value):
-            rows.append(np.full(centered.shape[1] + 1, np.nan))
-            continue
-        slopes = _slopes(hyperprior, name, value, points)
-        expected = weights @ slopes if hyperprior.proper else jnp.nan
-        moved = (slopes - weights @ slopes) @ centered
-        rows.append(np.append(np.asarray(moved, np.float64), float(expected)))
-    values = np.array(rows).reshape(len(rows), centered.shape[1] + 1).T
-    given = {"parameter": list(parameters), "value": list(parameters.values())}
-    return Table({**given, **_columns(values, labels)})
-
-
-def _slopes(
-    hyperprior: Hyperprior, name: str, value: float, points: Float[Array, "points 2"]
-) -> Float[Array, "points"]:
-    """Derivative of the hyperprior's log-density with respect to one parameter, at all points."""
-
-    def log_density(value: Float[Array, ""]) -> Float[Array, "points"]:
-        return jax.vmap(_replaced(hyperprior, name, value).log_density)(points)
-
-    return jax.jacfwd(log_density)(jnp.asarray(value, points.dtype))
-
-
-def _parts(value: Any) -> dict[str, Any]:
-    """What a hyperprior or a distribution is made from, by name."""
-    if isinstance(value, Hyperprior):
-        return dict(vars(value))
-    names = [name for name in inspect.signature(type(value)).parameters if name != "validate_args"]
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
-
-
-def _is_number(value: Any) -> bool:
-    return bool(np.size(value) == 1 and np.asarray(value).dtype.kind in "iuf")
-
-
-def _parameters(value: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
-    from numpyro.distributions import Distribution
-
-    for name, part in _parts(value).items():
-        if isinstance(part, Distribution):
-            yield from _parameters(part, f"{prefix}{name}.")
-        elif _is_number(part):
-            yield f"{prefix}{name}", float(part)
-
-
-def _replaced(owner: Any, name: str, value: Any) -> Any:
-    """The hyperprior or distribution with one parameter replaced, its value not looked at."""
-    first, _, rest = name.partition(".")
-    parts = _parts(owner)
-    parts[first] = _replaced(parts[first], rest, value) if rest else value
-    if isinstance(owner, Hyperprior):
-        leaves, structure = jax.tree.flatten(owner, is_leaf=lambda x: x is not owner)
-        return jax.tree.unflatten(structure, [parts[name] for name in vars(owner)][: len(leaves)])
-    return type(owner)(**parts)
-
-
-def _moves_support(hyperprior: Hyperprior, name: str, value: float) -> bool:
-    """Whether an end of the support is where this parameter says."""
-    first, _, rest = name.partition(".")
-    if not rest:
-        return False
-
-    def ends(distribution: Any) -> list[float]:
-        support = distribution.support
-        bounds = (getattr(support, end, np.nan) for end in ("lower_bound", "upper_bound"))
-        return [float(bound) for bound in bounds]
-
-    owner = vars(hyperprior)[first]
-    nudged = _replaced(owner, rest, value + _NUDGE * max(1.0, abs(value)))
-    return not np.array_equal(ends(owner), ends(nudged), equal_nan=True)

@@ -237,7 +237,7 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Fit":
 
     settings = dict(header["method"])
     method = METHODS[settings.pop("name")](**settings)
-    columns = {
+    columns: dict[str, Any] = {
         name.removeprefix("counts_"): value
         for name, value in arrays.items()
         if name.startswith("counts_")

@@ -127,10 +127,10 @@ def _replicate(
     pooled = w > np.log(_CONCENTRATED)
     kappa = np.where(pooled, 0.0, w)
     least = np.finfo(float).tiny
-    shapes = [np.maximum(np.exp(kappa + share), least) for share in (log_mean, log_complement)]
+    alpha, beta = (np.maximum(np.exp(kappa + x), least) for x in (log_mean, log_complement))
     if own is not None:
-        shapes = [shape + count for shape, count in zip(shapes, own, strict=True)]
-    theta = generator.beta(*shapes, size=(len(points), len(trials)))
+        alpha, beta = alpha + own[0], beta + own[1]
+    theta = generator.beta(alpha, beta, size=(len(points), len(trials)))
     theta = np.where(pooled, np.exp(log_mean), theta)
     return generator.binomial(trials, theta)
 
