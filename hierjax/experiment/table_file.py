@@ -104,7 +104,7 @@ class UserTable:
             answers: A value of each pair for each new column, NaN for an empty cell.
 
         Raises:
-            DataError: If it cannot be written.
+            DataError: If it cannot be written, or the table is no longer the one that was fitted.
         """
         renamed = free_names(self.names, answers)
         # DuckDB finds this dictionary by its name.
@@ -115,11 +115,17 @@ class UserTable:
         partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
         try:
             with reading(str(out), "a file that can be written"):
-                self._database.execute(
+                copied = self._database.execute(
                     f"COPY (SELECT {', '.join([*users, *added])} "
                     "FROM (SELECT *, row_number() OVER () AS place FROM user_table) t "
-                    "JOIN hierjax_answers a ON t.y = a.y AND t.n = a.n ORDER BY t.place) "
+                    "LEFT JOIN hierjax_answers a ON t.y = a.y AND t.n = a.n ORDER BY t.place) "
                     f"TO {literal(str(partial))} ({_FORMATS[out.suffix.lower()]})"
+                )
+                rows = copied.fetchone()[0]
+            if rows != self.units:
+                raise DataError(
+                    f"{self.path}: expected the {self.units} rows that were fitted, found others; "
+                    "was it changed meanwhile?"
                 )
             os.replace(partial, out)
         finally:

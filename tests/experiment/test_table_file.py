@@ -188,6 +188,21 @@ def test_a_failure_while_writing_leaves_no_file(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_a_table_that_changes_meanwhile_leaves_no_file(tmp_path, monkeypatch):
+    source = write_units(tmp_path / "a.csv")
+    original = table_file.UserTable.counts
+
+    def counts(self, expanded=False):
+        with source.open("a") as file:
+            file.write("late,500,,1000\n")
+        return original(self, expanded)
+
+    monkeypatch.setattr(table_file.UserTable, "counts", counts)
+    with pytest.raises(DataError, match="expected the 120 rows that were fitted, found others"):
+        run(source, tmp_path / "out.csv", method="moments")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_what_is_there_is_not_written_over(tmp_path):
     source = write_units(tmp_path / "a.csv")
     before = source.read_text()
