@@ -1,20 +1,14 @@
 """Files are read as they are, and refused with the line and the column that break a rule."""
 
-import gzip
-import json
 import re
-import tempfile
 from pathlib import Path
 
-import duckdb
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierjax import files, text_tables
 from hierjax.counts import Counts
-from hierjax.engine import connect
 from hierjax.errors import ConfigError, DataError, DataWarning
 from hierjax.reading import read_counts
 from hierjax.validation import MAX_COUNT
@@ -224,59 +218,6 @@ def only_duckdb(monkeypatch):
     monkeypatch.setattr(text_tables, "columns", refuse)
 
 
-ROWS = [("c", 2, 19, "x", 1.0), ("a", 0, 20, "y", 0.5), ("b", 5, 18, "x", 2.0)]
-NAMES = ("lab", "tumors", "rats", "kind", "weight")
-EXPECTED = Counts([2, 0, 5], [19, 20, 18], ["c", "a", "b"], ["x", "y", "x"], [1, 0.5, 2])
-FIELDS = {
-    "successes": "tumors",
-    "trials": "rats",
-    "label": "lab",
-    "group": "kind",
-    "weight": "weight",
-}
-
-
-def write(path, rows=ROWS, names=NAMES):
-    """A table in the format that the file's name says."""
-    if ".parquet" in path.name:
-        table = pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
-        duckdb.connect().from_arrow(table).write_parquet(str(path))
-        return path
-    records = [dict(zip(names, row, strict=True)) for row in rows]
-    if ".jsonl" in path.name:
-        text = "".join(json.dumps(record) + "\n" for record in records)
-    elif ".json" in path.name:
-        text = json.dumps(records)
-    else:
-        mark = "\t" if ".tsv" in path.name else ","
-        text = "".join(mark.join(map(str, row)) + "\n" for row in (names, *rows))
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "wt") as file:
-        file.write(text)
-    return path
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a.csv",
-        "a.tsv",
-        "a.csv.gz",
-        "a.tsv.gz",
-        "a.parquet",
-        "a.jsonl",
-        "a.jsonl.gz",
-        "a.json",
-        "it's [1].csv",
-        "what?*.parquet",
-    ],
-)
-def test_every_format_holds_the_same_table(tmp_path, name, only_duckdb):
-    decoy = tmp_path / "it's 1.csv"
-    decoy.write_text("lab\n")
-    assert read_counts(write(tmp_path / name), **FIELDS) == EXPECTED
-
-
 @pytest.mark.parametrize(
     "content",
     [
@@ -291,117 +232,6 @@ def test_every_format_holds_the_same_table(tmp_path, name, only_duckdb):
 )
 def test_duckdb_reads_tables_in_any_dress(tmp_path, content, only_duckdb):
     assert read(tmp_path / "rats.csv", content) == Counts([0, 4], [20, 14])
-
-
-@pytest.mark.parametrize("format", ["csv", "csv.gz", "parquet", "jsonl"])
-def test_a_pattern_names_files_in_alphabetical_order(tmp_path, format):
-    write(tmp_path / f"2.{format}", ROWS[1:])
-    # Columns need not stand in the same order.
-    write(tmp_path / f"1.{format}", [row[::-1] for row in ROWS[:1]], NAMES[::-1])
-    (tmp_path / "other.txt").write_text("none of these")
-    assert read_counts(tmp_path / f"*.{format}", **FIELDS) == EXPECTED
-    write(tmp_path / f"3.{format}", [("d", 30, 20, "x", 1.0)])
-    place = f"3.{format}, {'line 2' if 'csv' in format else 'row 1'}, column 'tumors'"
-    with pytest.raises(DataError, match=re.escape(f"{place}: expected at most 20 (column 'rats')")):
-        read_counts(tmp_path / f"?.{format}", **FIELDS)
-
-
-def test_a_pattern_without_files_and_one_with_many_formats(tmp_path):
-    with pytest.raises(DataError, match=r"no\*\.csv: expected files that match, found none$"):
-        read_counts(tmp_path / "no*.csv", "tumors", "rats")
-    write(tmp_path / "a.csv")
-    write(tmp_path / "a.parquet")
-    with pytest.raises(DataError, match=r"expected files of one format, found parquet, text$"):
-        read_counts(tmp_path / "a.*", "tumors", "rats")
-
-
-@pytest.mark.parametrize("format", ["parquet", "jsonl", "json"])
-@pytest.mark.parametrize(
-    ("field", "values", "found"),
-    [
-        ("tumors", (2.0, 0.5, 5.0), f"'tumors': expected {WHOLE}, found 0.5"),
-        ("tumors", (2, -1, 5), f"'tumors': expected {WHOLE}, found -1"),
-        ("rats", ("19", "20", "18"), f"'rats': expected {WHOLE}, found '19'"),
-        ("rats", (19, None, 18), f"'rats': expected {WHOLE}, found None"),
-        ("lab", ("a", None, "b"), "'lab': expected text, found"),
-        ("lab", ("a", " ", "b"), "'lab': expected text, found"),
-        ("weight", (1.0, -0.5, 1.0), "'weight': expected a finite number that is not negative"),
-    ],
-)
-def test_a_bad_cell_is_found_by_its_row(tmp_path, format, field, values, found):
-    index = NAMES.index(field)
-    rows = [(*row[:index], v, *row[index + 1 :]) for row, v in zip(ROWS, values, strict=True)]
-    path = write(tmp_path / f"a.{format}", rows)
-    row = 1 if "found '19'" in found else 2
-    with pytest.raises(DataError, match=f"^{re.escape(f'{path}, row {row}, column {found}')}"):
-        read_counts(path, **FIELDS)
-
-
-def test_mixed_types_in_json_are_found_by_their_row(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"y": 1, "n": 4}\n{"y": 2, "n": "nine"}\n{"y": 3}\n')
-    with pytest.raises(DataError, match=r"a\.jsonl, row 2, column 'n': .*, found 'nine'$"):
-        read_counts(path, "y", "n")
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.parquet", b"no such thing", "a.parquet"),
-        ("a.jsonl", b'{"y": 1, "n": 2}\n{"y": 3,\n', "Malformed JSON"),
-        ("a.jsonl", b"", "found an empty file"),
-        ("a.csv.gz", b"y,n\n1,2\n", "Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(b"y,n\n1,2\n" * 99)[:-20], "Compressed file ended before"),
-    ],
-)
-def test_a_broken_file_is_refused_in_a_line(tmp_path, name, content, message):
-    path = tmp_path / name
-    path.write_bytes(content)
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))}: expected .*{message}") as caught:
-        read_counts(path, "y", "n")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("format", ["parquet", "jsonl"])
-def test_a_missing_column_is_named_with_the_nearest(tmp_path, format):
-    path = write(tmp_path / f"a.{format}")
-    message = (
-        f"{path}: expected one column 'tumor', found {', '.join(NAMES)}; did you mean 'tumors'"
-    )
-    with pytest.raises(DataError, match=re.escape(message)):
-        read_counts(path, "tumor", "rats")
-
-
-EVENTS = [("p2", 1), ("p10", 0), ("p2", 0), ("p1", 1), ("p2", 1)]
-
-
-@pytest.mark.parametrize("format", ["csv", "parquet", "jsonl", "tsv.gz"])
-def test_events_are_added_up_and_sorted(tmp_path, format):
-    columns = {"success_column": "sold", "unit": "page"}
-    path = write(tmp_path / f"a.{format}", EVENTS, ("page", "sold"))
-    expected = Counts([1, 0, 2], [1, 1, 3], ["p1", "p10", "p2"])
-    assert read_counts(path, **columns) == expected
-    words = [(int(page[1:]), bool(sold)) for page, sold in EVENTS]
-    path = write(tmp_path / f"words.{format}", words, ("page", "sold"))
-    numbered = Counts([1, 2, 0], [1, 3, 1], ["1", "2", "10"])
-    assert read_counts(path, **columns) == numbered
-    both = read_counts(tmp_path / f"*.{format}", **columns)
-    assert both.labels.tolist() == ["1", "2", "10", "p1", "p10", "p2"]
-
-
-@pytest.mark.parametrize("format", ["csv", "parquet", "jsonl"])
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        (("p2", 2), "column 'sold': expected 0 or 1, false or true, found '2'"),
-        (("", 1), "column 'page': expected a unit, found an empty cell"),
-    ],
-)
-def test_a_bad_event_is_found(tmp_path, format, row, message):
-    path = write(tmp_path / f"a.{format}", [*EVENTS, row, ("p3", 7)], ("page", "sold"))
-    place = "line 7" if format == "csv" else "row 6"
-    with pytest.raises(DataError, match=f"^{re.escape(f'{path}, {place}, {message}')}$"):
-        read_counts(path, success_column="sold", unit="page")
 
 
 @pytest.mark.parametrize(
@@ -419,21 +249,3 @@ def test_columns_of_two_kinds_of_table_are_not_mixed(columns, found):
         ConfigError, match=f"successes and trials, or success_column and unit, {found}"
     ):
         read_counts("never opened.csv", **columns)
-
-
-def test_the_engine_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spill"))
-    (tmp_path / "spill").mkdir()
-    read_counts(write(tmp_path / "a.parquet"), **FIELDS)
-    with pytest.raises(DataError):
-        read_counts(write(tmp_path / "b.jsonl", [("a", 2, 1, "x", 1)] * 2), **FIELDS)
-    assert list((tmp_path / "spill").iterdir()) == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.jsonl", "spill"]
-
-
-def test_the_engine_loads_nothing_from_the_network():
-    with connect() as database:
-        setting = "SELECT current_setting('autoinstall_known_extensions')"
-        assert database.execute(setting).fetchone() == (False,)
-        with pytest.raises(duckdb.Error, match="extension"):
-            database.execute("SELECT * FROM read_csv('https://example.org/a.csv')")
