@@ -408,6 +408,26 @@ def test_fit_writes_what_run_reads(command, tmp_path):
     assert (again.code, "finished already" in again.out) == (0, True)
 
 
+def test_fit_writes_the_table_of_the_user(command, tmp_path):
+    events = {"1.csv": "page,sold\nb,1\na,0\nb,0\n", "2.csv": "page,sold\na,1\nb,1\nc,0\n"}
+    for name, text in events.items():
+        (tmp_path / name).write_text(text)
+    columns = ["--success-column", "sold", "--unit", "page"]
+    done = command("fit", "?.csv", *columns, "--out", "rates.csv", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("3 units, 3 successes of 6 trials\nquadrature: converged\n")
+    assert done.out.splitlines()[-1] == "table: rates.csv"
+    header, found = rows(tmp_path / "rates.csv")
+    answers = "raw_rate,mean,sd,low,median,high,shrinkage"
+    assert header == ["page", "successes", "trials", *answers.split(",")]
+    assert [(row["page"], row["successes"]) for row in found] == [
+        ("a", "1"),
+        ("b", "2"),
+        ("c", "0"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.csv", "2.csv", "rates.csv"]
+
+
 def test_schema_and_info(command, tmp_path):
     schema = command("schema", cwd=tmp_path)
     assert (schema.code, schema.err) == (0, "")

@@ -211,12 +211,13 @@ def _events(tables: Sequence[TableFile], fields: Mapping[str, str]) -> tuple[str
             f"{tables[0].place}: expected units in a column not called successes or trials, "
             f"found {fields['unit']!r}"
         )
+    summed = by_unit(tables, fields)
     kind = tables[0].types[tables[0].names.index(fields["unit"])]
     unit = f"TRY_CAST(unit AS {kind})" if kind.endswith("INT") or kind == "INTEGER" else "unit"
     return (
         f"CREATE TEMP TABLE user_table AS SELECT {unit} AS u0, successes AS u1, trials AS u2, "
         "successes AS y, trials AS n, CAST(NULL AS VARCHAR) AS label, wrong > 0 AS wrong "
-        f"FROM ({by_unit(tables, fields)})"
+        f"FROM ({summed})"
     ), names
 
 

@@ -117,6 +117,13 @@ def test_events_are_written_by_unit(tmp_path):
     )  # fmt: skip
     expected = hj.fit(hj.read_counts(tmp_path / "e.csv", **columns)).units()
     np.testing.assert_allclose(found["mean"], expected["mean"], rtol=1e-12)
+    for wrong, message in (
+        ({"unit": "pages"}, "line 1: expected one column 'pages', found page, sold; did you mean"),
+        ({"success_column": "page"}, "line 2, column 'page': expected 0 or 1, .*, found 'b'"),
+    ):
+        with pytest.raises(DataError, match=message):
+            run(tmp_path / "e.csv", tmp_path / "none.csv", columns | wrong)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.csv", "out.csv"]
 
 
 def test_a_sampler_sees_every_unit(tmp_path):
