@@ -27,6 +27,7 @@ __all__ = [
     "outside_legend",
     "point_estimate",
     "point_key",
+    "population_mean",
     "reference",
     "rows_shown",
     "styled",
@@ -172,6 +173,12 @@ def leading(fits: Mapping[str, Fit]) -> str:
 def is_complete_pooling(fit: Fit) -> bool:
     """Whether the fit says that all units have one rate: an infinite concentration."""
     return bool(np.isposinf(fit.posterior.points[..., 1]).any())
+
+
+def population_mean(fit: Fit) -> float:
+    """Posterior mean of the population's mean rate."""
+    points = np.asarray(fit.posterior.points[..., 0], np.float64)
+    return float(np.sum(fit.posterior.weights / (1 + np.exp(-points))))
 
 
 def unit_table(name: str, fit: Fit, level: float, estimates: Mapping[str, Table] | None) -> Table:

@@ -1,0 +1,167 @@
+"""Caterpillar plot: all units' intervals in order of their estimates."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from hierjax.fitting import Fit
+from hierjax.plots.labels import beside_rows, named_rows, positions_of
+from hierjax.plots.style import (
+    INK,
+    MUTED,
+    method_styles,
+    new_axes,
+    outside_legend,
+    point_key,
+    population_mean,
+    rows_shown,
+    styled,
+)
+from hierjax.table import Table
+
+__all__ = ["caterpillar", "draw_rows", "rate_limits"]
+
+MOST_NAMED = 60
+MOST_BARS = 2000
+_BANDS = 250
+_MOST_RAW = 4000
+
+
+@styled
+def caterpillar(
+    fit: Fit,
+    ax: Axes | None = None,
+    *,
+    level: float = 0.9,
+    highlight: Iterable[str] = (),
+    table: Table | None = None,
+) -> Axes:
+    """Intervals of all units, one row a unit, in order of posterior means.
+
+    Up to 60 units are named, and up to 2,000 have a bar each. More are drawn as a band: for every
+    group of neighbours in the order, from the median lower end to the median upper end, and paler
+    from the least to the greatest.
+
+    Args:
+        fit: A fit that found something.
+        ax: Where to draw; a new figure by default.
+        level: Probability of the intervals.
+        highlight: Labels of units to draw darker, and to name whatever the number of units.
+        table: What `Fit.unit_table` gave, where it is known already.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If there is no unit of a label in `highlight`.
+
+    Example:
+        >>> import hierjax as hj
+        >>> caterpillar(hj.fit(hj.datasets.rat_tumors())).get_xlabel()
+        'rate'
+    """
+    table = fit.unit_table(level) if table is None else table
+    marked = positions_of(table["label"], highlight)
+    color = method_styles({fit.method.name: fit})[fit.method.name].color
+    order = np.lexsort((table["trials"], table["mean"]))
+    low, mean, high, raw = (table[name][order] for name in ("low", "mean", "high", "raw_rate"))
+    height = 1.3 + 0.15 * len(order) if len(order) <= MOST_NAMED else 5.2
+    ax = new_axes(ax, 6.4, max(height, 2.4))
+    pooled = population_mean(fit)
+    limits = rate_limits(np.append(low, pooled), np.append(high, pooled), raw)
+    ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel="rate")
+    middle = ax.axvline(pooled, color=INK, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1.5)
+    middle.set_label("population mean")
+    handles = [draw_rows(ax, low, mean, high, color, f"mean and {100 * level:g}% interval")]
+    handles += [*_draw_raw(ax, raw), middle]
+    rows = np.argsort(order)[marked]
+    rows = rows[np.argsort(rows)]
+    ax.hlines(rows, low[rows], high[rows], color=INK, linewidth=1.6, zorder=3)
+    ax.plot(mean[rows], rows, "o", color=INK, markersize=3.5, zorder=3)
+    if len(order) <= MOST_NAMED:
+        named_rows(ax, table["label"][order])
+    else:
+        beside_rows(ax, rows, high[rows], table["label"][order[rows]].tolist())
+        ax.set_yticks([])
+        ax.set_ylabel(f"{len(order):,} units in order of posterior mean")
+    outside_legend(ax, 3, handles)
+    return ax
+
+
+def draw_rows(
+    ax: Axes,
+    low: Float[np.ndarray, "units"],
+    middle: Float[np.ndarray, "units"],
+    high: Float[np.ndarray, "units"],
+    color: str,
+    label: str,
+) -> Artist:
+    """Draws a row a unit: bars with points, or of many units a band with a line.
+
+    Args:
+        ax: Where to draw.
+        low: Lower ends, in the order of rows.
+        middle: Estimates.
+        high: Upper ends.
+        color: Of all.
+        label: For the legend.
+
+    Returns:
+        What a legend shows.
+    """
+    rows = np.arange(len(low))
+    if len(low) > MOST_BARS:
+        _draw_band(ax, low, high, color)
+        (line,) = ax.plot(middle, rows, color=color, linewidth=1.4, label=label, zorder=2.5)
+        return line
+    width, size = np.clip([90 / len(rows), 220 / len(rows)], [0.3, 1.2], [2.2, 5.0]).tolist()
+    ax.hlines(rows, low, high, color=color, linewidth=width, alpha=0.55)
+    ax.plot(middle, rows, "o", color=color, markersize=size, markeredgewidth=0)
+    return Line2D([], [], color=color, marker="o", markersize=4, linewidth=1.6, label=label)
+
+
+def _draw_band(
+    ax: Axes, low: Float[np.ndarray, "units"], high: Float[np.ndarray, "units"], color: str
+) -> None:
+    edges = np.linspace(0, len(low), _BANDS + 1).round().astype(int)
+    groups = [slice(first, last) for first, last in pairwise(edges)]
+    rows = 0.5 * (edges[:-1] + edges[1:] - 1)
+    for inner, outer, alpha in ((np.min, np.max, 0.16), (np.median, np.median, 0.36)):
+        ends = np.array([(inner(low[group]), outer(high[group])) for group in groups])
+        ax.fill_betweenx(rows, ends[:, 0], ends[:, 1], color=color, alpha=alpha, linewidth=0)
+
+
+def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"]) -> list[Line2D]:
+    """Marks raw rates, and says how many lie beyond the axes."""
+    known = np.flatnonzero(np.isfinite(raw))
+    outside = int(np.sum((raw[known] < ax.get_xlim()[0]) | (raw[known] > ax.get_xlim()[1])))
+    shown = known[rows_shown(len(known), _MOST_RAW)]
+    size = float(np.clip(250 / max(len(raw), 1), 1.0, 3.6))
+    alpha = float(np.clip(300 / max(len(shown), 1), 0.25, 0.9))
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "color": MUTED, "markeredgewidth": 0}
+    fill: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 0.7} if size > 2 else {}
+    ax.plot(raw[shown], shown, **(look | fill), markersize=size, alpha=alpha, zorder=1.8)
+    beyond = f" ({outside:,} beyond the axis)" if outside else ""
+    return [point_key(f"raw rate{beyond}", MUTED, 4, **fill)]
+
+
+def rate_limits(
+    low: Float[np.ndarray, "units"],
+    high: Float[np.ndarray, "units"],
+    raw: Float[np.ndarray, "known"],
+) -> tuple[float, float]:
+    """Rates that hold all intervals, and raw rates unless a few are far from all others."""
+    known: Int[np.ndarray, units] = raw[np.isfinite(raw)]
+    first, last = float(low.min()), float(high.max())
+    if len(known):
+        reach = 0.3 * max(last - first, 1e-12)
+        first = max(min(first, float(known.min())), first - reach)
+        last = min(max(last, float(known.max())), last + reach)
+    margin = 0.03 * (last - first) or 0.02
+    return (-0.3 * margin if first < 0.1 * last else first - margin), min(last + margin, 1.01)

@@ -1,0 +1,120 @@
+"""Contrasts as a forest: differences of rates with their intervals."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from hierjax.fitting import Fit
+from hierjax.plots.caterpillar import MOST_BARS, MOST_NAMED, draw_rows
+from hierjax.plots.labels import named_rows, short
+from hierjax.plots.style import INK, MUTED, method_styles, new_axes, outside_legend, styled
+from hierjax.table import Table
+
+__all__ = ["contrasts_forest"]
+
+
+@styled
+def contrasts_forest(
+    fit: Fit,
+    ax: Axes | None = None,
+    *,
+    control: str | None = None,
+    level: float = 0.9,
+    table: Table | None = None,
+) -> Axes:
+    """Differences of rates, of all units against a control or of all pairs.
+
+    One row a difference, in order of posterior means; those whose interval excludes zero are
+    drawn stronger. Up to 60 rows are named, with P(greater) at the right; more than 2,000 are
+    drawn as a band.
+
+    Args:
+        fit: A fit that found something.
+        ax: Where to draw; a new figure by default.
+        control: Label of the unit that the others are compared with; None for all pairs.
+        level: Probability of the intervals.
+        table: What `Fit.contrasts` gave, where it is known already.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> import hierjax as hj
+        >>> rats = hj.datasets.rat_tumors()
+        >>> few = hj.Counts(rats.successes[60:], rats.trials[60:], rats.labels[60:])
+        >>> len(contrasts_forest(hj.fit(few), control="70").get_yticks())
+        9
+    """
+    table = fit.contrasts(control=control, level=level) if table is None else table
+    color = method_styles({fit.method.name: fit})[fit.method.name].color
+    order = np.argsort(table["difference_mean"], kind="stable")
+    names = ("difference_low", "difference_mean", "difference_high", "p_greater")
+    low, mean, high, greater = (table[name][order] for name in names)
+    labels, controls = table["label"][order], table["control"][order]
+    single = len(set(controls.tolist())) == 1
+    few = len(order) <= MOST_NAMED
+    ax = new_axes(ax, 6.4, max(1.4 + 0.15 * len(order), 2.4) if few else 5.0)
+    ax.set_ylim(-0.8, len(order) - 0.2)
+    text = f"{100 * level:g}% interval"
+    if len(order) > MOST_BARS:
+        handle: Any = draw_rows(ax, low, mean, high, color, text)
+        handles = [handle]
+    else:
+        handles = _draw_bars(ax, low, mean, high, color, text)
+    zero = ax.axvline(0.0, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), zorder=1.5)
+    zero.set_label("no difference")
+    what = f"rate less that of {short(str(controls[0]))}" if single else "difference of rates"
+    ax.set_xlabel(what, parse_math=False)
+    if few:
+        pairs = zip(labels.tolist(), controls.tolist(), strict=True)
+        rows = labels if single else np.array([f"{short(a, 9)} − {short(b, 9)}" for a, b in pairs])  # noqa: RUF001
+        named_rows(ax, rows)
+        _write_probabilities(ax, greater)
+    else:
+        ax.set_yticks([])
+        unit = "units" if single else "pairs"
+        ax.set_ylabel(f"{len(order):,} {unit} in order of the difference")
+    outside_legend(ax, 3, [*handles, zero])
+    return ax
+
+
+def _draw_bars(
+    ax: Axes, low: np.ndarray, mean: np.ndarray, high: np.ndarray, color: str, text: str
+) -> list[Line2D]:
+    rows = np.arange(len(low))
+    width, size = np.clip([90 / len(rows), 220 / len(rows)], [0.4, 1.4], [2.2, 5.0]).tolist()
+    sure = (low > 0) | (high < 0)
+    handles: list[Line2D] = []
+    for kept, paint, label in ((sure, color, "zero excluded"), (~sure, MUTED, "zero included")):
+        ax.hlines(rows[kept], low[kept], high[kept], color=paint, linewidth=width, alpha=0.6)
+        ax.plot(mean[kept], rows[kept], "o", color=paint, markersize=size, markeredgewidth=0)
+        if kept.any():
+            line = Line2D([], [], color=paint, marker="o", markersize=4, linewidth=1.6)
+            line.set_label(label if handles else f"{text}, {label}")
+            handles.append(line)
+    return handles
+
+
+def _write_probabilities(ax: Axes, greater: np.ndarray) -> None:
+    frame = ax.get_yaxis_transform()
+    look: dict[str, Any] = {"transform": frame, "fontsize": 8.5, "ha": "right", "va": "center"}
+    for row, value in enumerate(greater.tolist()):
+        ax.text(1.11, row, probability(value), **look)
+    ax.text(1.11, len(greater), "P(greater)", **look)
+    ax.set_ylim(top=len(greater) + 0.4)
+
+
+def probability(value: float) -> str:
+    """A probability to three digits, and never 0 or 1 unless it is.
+
+    Example:
+        >>> probability(0.91234), probability(0.99999), probability(1e-9)
+        ('0.912', '>0.999', '<0.001')
+    """
+    if 0 < value < 0.001:
+        return "<0.001"
+    if 0.999 < value < 1:
+        return ">0.999"
+    return f"{value:.3f}"

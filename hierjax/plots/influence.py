@@ -1,0 +1,101 @@
+"""Influence of units on the hyperparameters."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hierjax.fitting import Fit
+from hierjax.plots.labels import named_rows, short
+from hierjax.plots.style import INK, MUTED, method_styles, new_axes, rows_shown, styled
+from hierjax.table import Table
+
+__all__ = ["influence"]
+
+_WORDS = {
+    "logit_mean": "log-odds of the mean rate",
+    "log_concentration": "log concentration",
+    "mean": "mean rate",
+    "log_alpha": "log alpha",
+    "log_beta": "log beta",
+    "log_evidence": "log evidence",
+}
+_MOST_POINTS = 2000
+
+
+@styled
+def influence(
+    fit: Fit,
+    ax: Axes | None = None,
+    *,
+    answer: str = "log_concentration",
+    most: int = 12,
+    table: Table | None = None,
+) -> Axes:
+    """The units that move an answer most: its change, to first order, if each were left out.
+
+    Units of equal counts move it equally and share a row.
+
+    Args:
+        fit: By quadrature, a sampler or Type-2 maximum likelihood.
+        ax: Where to draw; a new figure by default.
+        answer: Column of `Fit.influence`, by default the log concentration, which says how much
+            units differ.
+        most: How many rows are named; all other units share the lowest one.
+        table: What `Fit.influence` gave, where it is known already.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If there is no such column.
+
+    Example:
+        >>> import hierjax as hj
+        >>> influence(hj.fit(hj.datasets.rat_tumors())).get_xlabel()
+        'change of log concentration if left out'
+    """
+    table = fit.influence() if table is None else table
+    known = [name for name in table if name not in ("label", "successes", "trials")]
+    if answer not in known:
+        raise ValueError(f"answer: expected one of {', '.join(known)}, found {answer!r}")
+    # Units of equal counts move it equally, and share a row.
+    _, places = np.unique([table["successes"], table["trials"]], axis=1, return_inverse=True)
+    groups = [np.flatnonzero(places.ravel() == j) for j in _largest(table, answer, places, most)]
+    color = method_styles({fit.method.name: fit})[fit.method.name].color
+    others = np.setdiff1d(np.arange(len(table)), np.concatenate(groups))
+    change = -np.nan_to_num(table[answer])
+    groups.sort(key=lambda group: change[group[0]])
+    ends = np.array([change[group[0]] for group in groups])
+    rows = np.arange(len(groups)) + (1 if len(others) else 0)
+    names = [_name(table, group) for group in groups]
+    ax = new_axes(ax, 6.4, max(1.0 + 0.24 * (len(groups) + 1), 2.2))
+    ax.hlines(rows, 0, ends, color=color, linewidth=1.6, alpha=0.7)
+    ax.plot(ends, rows, "o", color=color, markersize=5.5, markeredgewidth=0)
+    if len(others):
+        shown = np.sort(change[others])[rows_shown(len(others), _MOST_POINTS)]
+        alpha = float(np.clip(20 / len(shown), 0.06, 0.6))
+        look: dict[str, Any] = {"markersize": 8, "markeredgewidth": 1.0, "alpha": alpha}
+        ax.plot(shown, np.zeros(len(shown)), "|", color=MUTED, **look)
+        names = [f"{len(others):,} other{'s' if len(others) > 1 else ''}", *names]
+    named_rows(ax, np.array(names), most=40)
+    ax.axvline(0.0, color=INK, linewidth=0.9, zorder=1.5)
+    ax.set_ylim(-0.7, len(names) - 0.3)
+    ax.set_xlabel(f"change of {_WORDS.get(answer, answer)} if left out", parse_math=False)
+    ax.margins(x=0.06)
+    return ax
+
+
+def _largest(table: Table, answer: str, places: np.ndarray, most: int) -> list[int]:
+    """The pairs of counts, by their places, whose units move the answer most."""
+    # An answer that does not move at all, as under complete pooling, has no derivative.
+    size = np.abs(np.nan_to_num(table[answer]))
+    ranked = places.ravel()[np.argsort(-size, kind="stable")].tolist()
+    return list(dict.fromkeys(ranked))[:most]
+
+
+def _name(table: Table, group: np.ndarray) -> str:
+    y, n = (int(table[name][group[0]]) for name in ("successes", "trials"))
+    if len(group) > 1:
+        return f"{len(group):,} units, each {y:,}/{n:,}"
+    return f"{short(str(table['label'][group[0]]))}, {y:,}/{n:,}"
