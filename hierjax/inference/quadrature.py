@@ -27,6 +27,8 @@ _MODE_STEPS, _SMALL_STEP = 10, 0.1
 _COLUMN_STRETCH, _COLUMN_REACH = 0.7, 5.6
 # A cell's density may exceed that of the nine nodes around by this factor.
 _ENVELOPE = 1.1
+# Terms of log-posteriors, points times pairs, in memory at once; each takes some 500 bytes.
+_CELLS = 1 << 21
 
 
 class Lattice(NamedTuple):
@@ -221,6 +223,21 @@ def _place_rows(model: Model, tally: TallyArrays, rows: int) -> _Rows:
     return jax.lax.fori_loop(0, _ZOOMS + 1, place, (start, bounds))[0]
 
 
+def _log_posteriors(
+    model: Model, tally: TallyArrays, points: Float[Array, "points 2"]
+) -> Float[Array, "points"]:
+    """Log-posterior densities, of so many points at a time that memory is bounded."""
+
+    def at(eta: Float[Array, "2"]) -> Float[Array, ""]:
+        return model.log_posterior(tally, eta)
+
+    terms = tally.pair_trials.size + tally.trials_above.size
+    batch = max(1, _CELLS // terms)
+    if batch >= len(points):
+        return jax.vmap(at)(points)
+    return jax.lax.map(at, points, batch_size=batch)
+
+
 def _summary(
     points: Float[Array, "rows columns 2"],
     log_density: Float[Array, "rows columns"],
@@ -274,7 +291,7 @@ def quadrature(
     across = jnp.sinh(_COLUMN_STRETCH * x) / _COLUMN_STRETCH
     u = center[:, None] + scale[:, None] * across[None]
     points = jnp.stack([u, jnp.broadcast_to(w[:, None], u.shape)], axis=-1)
-    log_target = jax.vmap(jax.vmap(lambda eta: model.log_posterior(tally, eta)))(points)
+    log_target = _log_posteriors(model, tally, points.reshape(-1, 2)).reshape(u.shape)
     log_jacobian = (
         jnp.log(scale * row_scale * jnp.cosh(hidden))[:, None]
         + jnp.log(jnp.cosh(_COLUMN_STRETCH * x))[None]
@@ -356,7 +373,7 @@ def _propose(
     u += scale * jnp.sinh(_COLUMN_STRETCH * hidden) / _COLUMN_STRETCH
     points = jnp.stack([u, lattice.row_value(row)], axis=-1)
     log_density = (
-        jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
+        _log_posteriors(model, tally, points)
         + jnp.log(scale)
         + jnp.log(jnp.cosh(_COLUMN_STRETCH * hidden))
         + jnp.log(lattice.row_scale * jnp.cosh(hidden_row))

@@ -287,3 +287,15 @@ def test_evidence_is_differentiable():
             jnp.asarray(2.7)
         )
         assert float(slope) == pytest.approx(-float(mean), abs=1e-6)
+
+
+def test_points_evaluated_in_batches_have_the_same_log_posteriors(monkeypatch):
+    """So that memory does not grow with points times pairs."""
+    counts = hj.Counts([3, 40, 70, 2], [900, 1000, 1100, 9])
+    whole = hj.fit(counts)
+    tally = hj.Tally.of(counts).arrays()
+    with jax.enable_x64(True):
+        monkeypatch.setattr("hierjax.inference.quadrature._CELLS", 1000)
+        found = quadrature(hj.Model(), tally)
+    assert float(found.log_evidence) == pytest.approx(whole.info["log_evidence"], rel=1e-13)
+    np.testing.assert_allclose(found.posterior.weights, whole.posterior.weights, rtol=1e-9)
