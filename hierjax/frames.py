@@ -4,6 +4,7 @@ Narwhals and the frames' own libraries are imported when a frame is there to be 
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -184,13 +185,16 @@ def wrapped_frame(frame: Any) -> "nw.DataFrame[Any] | nw.LazyFrame[Any]":
 
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
-    """Turns another library's failure into one line.
+    """Turns another library's failure into one line, and keeps its warnings to itself.
 
     Raises:
         DataError: If the block raises anything.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            # What one library thinks of how another calls it is no concern of the user's.
+            warnings.simplefilter("ignore")
+            yield
     except DataError:
         raise
     except Exception as error:

@@ -3,6 +3,8 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,7 @@ def read_counts(
     return _read_by_engine(str(path), paths, names.fields)
 
 
+@dataclass(frozen=True)
 class TableColumns:
     """Which columns of a table hold what: of units, or of events.
 
@@ -83,9 +86,8 @@ class TableColumns:
         events: Whether a row is an event.
     """
 
-    def __init__(self, fields: Mapping[str, str], events: bool):
-        self.fields = dict(fields)
-        self.events = events
+    fields: Mapping[str, str]
+    events: bool
 
 
 def table_columns(
@@ -227,4 +229,6 @@ def _raw(database: Any, table: TableFile, name: str, row: int) -> Any:
         value = database.execute(query).fetchone()[0]
     if kind == "JSON" and value is not None:
         value = json.loads(value)
-    return f"{value}" if value is not None and not isinstance(value, int | float) else value
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if value is None or isinstance(value, int | float) else str(value)

@@ -24,7 +24,8 @@ def write(path, rows=ROWS, names=NAMES):
     """A table in the format that the file's name says."""
     if ".parquet" in path.name:
         table = pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
-        duckdb.connect().from_arrow(table).write_parquet(str(path))
+        with duckdb.connect() as database:
+            database.from_arrow(table).write_parquet(str(path))
         return path
     records = [dict(zip(names, row, strict=True)) for row in rows]
     if ".jsonl" in path.name:

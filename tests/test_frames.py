@@ -28,11 +28,13 @@ EVENTS = {
 }
 ANSWERS = ["raw_rate", "mean", "sd", "low", "median", "high", "shrinkage"]
 WHOLE = "expected a whole number from 0 to 9007199254740991"
+# A relation of DuckDB is good for as long as its connection.
+DATABASE = duckdb.connect()
 EAGER = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 
 
 def relation(columns):
-    return duckdb.connect().from_arrow(pa.table(columns))
+    return DATABASE.from_arrow(pa.table(columns))
 
 
 KINDS = EAGER | {"polars, lazy": pl.LazyFrame, "duckdb": relation}
@@ -152,7 +154,7 @@ def test_whole_numbers_of_any_type_are_read():
             frame,
             frame.lazy(),
             frame.to_arrow(),
-            duckdb.connect().from_arrow(frame.to_arrow()),
+            DATABASE.from_arrow(frame.to_arrow()),
         ):
             counts = counts_of(each)
             assert counts == expected

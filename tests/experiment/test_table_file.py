@@ -37,7 +37,7 @@ def run(source, out, columns=COLUMNS, method="quadrature", **settings):
 
 def table(path):
     """A file's columns as lists."""
-    relation = duckdb.connect().sql(f"SELECT * FROM '{path}'")
+    relation = duckdb.sql(f"SELECT * FROM '{path}'")
     return dict(
         zip(relation.columns, map(list, zip(*relation.fetchall(), strict=True)), strict=True)
     )
@@ -74,7 +74,7 @@ def test_the_cells_of_the_user_are_not_touched(written):
 
 
 def test_types_of_a_parquet_file(written):
-    relation = duckdb.connect().sql(f"SELECT * FROM '{written / 'out.parquet'}'")
+    relation = duckdb.sql(f"SELECT * FROM '{written / 'out.parquet'}'")
     kinds = dict(zip(relation.columns, map(str, relation.types), strict=True))
     assert kinds == {
         "id": "BIGINT", "y": "BIGINT", "note": "VARCHAR", "n": "BIGINT"
