@@ -20,8 +20,11 @@ def log_orders(counts):
     return np.sum(gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1))
 
 
-@pytest.mark.parametrize("counts", [RATS, EQUAL], ids=["rats", "equal"])
-@pytest.mark.parametrize("kind", ["mean and concentration", "shapes"])
+@pytest.mark.parametrize(
+    ("counts", "kind"),
+    [(RATS, "mean and concentration"), (EQUAL, "shapes")],
+    ids=["rats", "equal"],
+)
 def test_evidences_are_sums_over_a_plain_grid(counts, kind):
     u, w = np.linspace(-6, 4, 201), np.linspace(-12, 20, 129)
     cell = (u[1] - u[0]) * (w[1] - w[0])
