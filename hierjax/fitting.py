@@ -1,10 +1,10 @@
 """Fit: a model, its data, a method and what it found; every answer is asked of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from hierjax import checks, influence, sensitivity, storage, units, updating
 from hierjax.counts import Counts
+from hierjax.decisions import Decisions
 from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.frames import attach
 from hierjax.hyperparameters import (
@@ -35,9 +36,9 @@ from hierjax.validation import ArrayLike, Source, checked_pairs, whole_numbers
 __all__ = ["Fit", "fit"]
 
 Precision = Literal["float64", "float32"]
-Interval = Literal["equal_tailed", "highest_density"]
-_INTERVALS: tuple[str, ...] = get_args(Interval)
+_INTERVALS = ("equal_tailed", "highest_density")
 _DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
+_HERMITE_NODES = 16
 # Columns of `Fit.unit_table` that the table of the counts has already.
 UNIT_COUNTS = ("label", "successes", "trials")
 _THE_UNIT = Source("the unit", lambda _: "the unit")
@@ -88,7 +89,7 @@ def fit(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit:
+class Fit(Decisions):
     """What a method found, and the answers that follow from it.
 
     Attributes:
@@ -202,14 +203,16 @@ class Fit:
             ConfigError: If the level is not inside (0, 1).
         """
         levels = _levels(level)
-        if self.is_point:
-            eta = np.asarray(self.posterior.points[0, 0], np.float64)
+        is_estimate = self.is_point or self.result.covariance is not None
+        if is_estimate:
+            weights = np.asarray(self.posterior.weights, np.float64)[..., None]
+            eta = np.sum(weights * self.posterior.points, axis=(0, 1))
             columns = summarize_point(eta, self.result.covariance, levels)
         elif (places := self.result.lattice) is not None:
             columns = summarize_lattice(self.posterior, places, levels)
         elif self.draws is not None:
             columns = summarize_draws(self.draws, levels, self.info)
-        if not self.is_point:
+        if not is_estimate:
             exist = self.model.hyperprior.concentration_moments()
             for column, order in (("mean", 1), ("sd", 2)):
                 if exist < order:
@@ -220,7 +223,7 @@ class Fit:
         return Table({"parameter": np.array(PARAMETERS), **ordered})
 
     def _answer(
-        self, successes: np.ndarray, trials: np.ndarray, level: float, interval: Interval
+        self, successes: np.ndarray, trials: np.ndarray, level: float, interval: str
     ) -> dict[str, np.ndarray]:
         """Moments and intervals of units."""
         if interval not in _INTERVALS:
@@ -234,7 +237,7 @@ class Fit:
         ends = self._units.intervals(successes, trials, level, highest)
         return {**moments, **ends, "shrinkage": shrinkage}
 
-    def units(self, level: float = 0.9, interval: Interval = "equal_tailed") -> Any:
+    def units(self, level: float = 0.9, interval: str = "equal_tailed") -> Any:
         """Posterior of every unit's rate, in the user's own table where there is one.
 
         Args:
@@ -254,7 +257,8 @@ class Fit:
         Example:
             >>> import pandas
             >>> import hierjax as hj
-            >>> frame = pandas.DataFrame({"lab": ["a", "b", "c"], "y": [0, 2, 5], "n": [20, 19, 18]})
+            >>> columns = {"lab": ["a", "b", "c"], "y": [0, 2, 5], "n": [20, 19, 18]}
+            >>> frame = pandas.DataFrame(columns)
             >>> hj.fit(hj.Counts.from_frame(frame, "y", "n")).units().columns.tolist()[:5]
             ['lab', 'y', 'n', 'raw_rate', 'mean']
         """
@@ -264,7 +268,7 @@ class Fit:
         answers = {name: table[name] for name in table if name not in UNIT_COUNTS}
         return attach(counts.frame, counts.successes, counts.trials, answers)
 
-    def unit_table(self, level: float = 0.9, interval: Interval = "equal_tailed") -> Table:
+    def unit_table(self, level: float = 0.9, interval: str = "equal_tailed") -> Table:
         """Posterior of every unit's rate, beside its counts.
 
         Args:
@@ -291,7 +295,7 @@ class Fit:
         trials: ArrayLike,
         level: float = 0.9,
         label: str | Sequence[str] = "new unit",
-        interval: Interval = "equal_tailed",
+        interval: str = "equal_tailed",
     ) -> Table:
         """Posterior of the rate of units that were not in the data.
 
@@ -383,6 +387,49 @@ class Fit:
         with self._x64():
             return self._units.density(int(y), int(n), np.asarray(rates))
 
+    def corrected(self) -> "Fit":
+        r"""This fit with the error of its point estimate carried into all answers about units.
+
+        Plug-in empirical Bayes intervals take the estimated hyperparameters for the truth and are
+        too short. Here answers are averaged over the estimate's approximate distribution,
+
+        .. math:: \hat\eta \sim N(\eta, I(\hat\eta)^{-1})
+
+        by a product Gauss-Hermite rule (Kass & Steffey 1989, "Approximate Bayesian inference in
+        conditionally independent hierarchical models", sec. 2). The estimate itself, and what
+        `summary` says of it, stay.
+
+        Returns:
+            A fit whose answers about units are mixtures.
+
+        Raises:
+            InferenceError: If there is no standard error, at the boundary, or no estimate:
+                posteriors carry their uncertainty already.
+
+        Example:
+            >>> import hierjax as hj
+            >>> fit = hj.fit(hj.datasets.rat_tumors(), method=hj.Type2MLE())
+            >>> for each in (fit, fit.corrected()):
+            ...     unit = each.predict(4, 14)
+            ...     print(f"{unit['low'][0]:.3f} {unit['high'][0]:.3f}")
+            0.100 0.337
+            0.099 0.343
+        """
+        covariance = self.result.covariance
+        if covariance is None or not self.is_point:
+            raise InferenceError(
+                f"{self.method.name}: expected a point estimate with standard errors to correct "
+                "intervals with, found none"
+            )
+        x, share = np.polynomial.hermite_e.hermegauss(_HERMITE_NODES)
+        standard = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
+        points = self.posterior.points[0, 0] + standard @ np.linalg.cholesky(covariance).T
+        weights = np.outer(share, share).ravel() / share.sum() ** 2
+        posterior = HyperPosterior(
+            np.asarray(points[None], self.dtype), np.asarray(weights[None], self.dtype)
+        )
+        return replace(self, result=replace(self.result, posterior=posterior))
+
     def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
         """Unnormalised log-posterior density at given working coordinates."""
         with self._x64():
@@ -420,7 +467,8 @@ class Fit:
                 tally = Tally.of(self.counts).arrays(self.dtype)
                 return np.asarray(draw(self.model, tally, found, key, draws))
             points = self.posterior.points.reshape(-1, 2)
-            index = jax.random.randint(key, (draws,), 0, len(points))
+            weights = jnp.asarray(self.posterior.weights.ravel())
+            index = jax.random.choice(key, len(points), (draws,), p=weights)
             return points[np.asarray(index)]
 
     def loo(self) -> checks.Loo:

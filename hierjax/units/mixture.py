@@ -15,9 +15,9 @@ from hierjax.posterior import HyperPosterior, merge
 
 __all__ = ["Mixture", "condense"]
 
-# Error allowed in a probability, and the mass of rows that is left out.
-_ERROR = 1e-10
-_SMALLEST_RULE = 3
+_SMALLEST_RULE = 2
+# From this error on every second row of a lattice will do.
+_COARSE = 1e-6
 # Points of a mixture that draws are merged into.
 _CELLS = 400
 
@@ -37,22 +37,23 @@ class Mixture(NamedTuple):
     gaps: Float[Any, "points 2"]
 
 
-def condense(posterior: HyperPosterior, is_lattice: bool) -> Mixture:
+def condense(posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10) -> Mixture:
     """Reduces a posterior to the points that answers about units need.
 
     Args:
         posterior: Points and weights.
         is_lattice: Whether rows are those of quadrature's lattice; otherwise points are draws, or
             a single estimate.
+        error: Error allowed in a probability that is answered from a lattice.
 
     Returns:
         The mixture, on the host, filled up to one of a few sizes.
     """
     if is_lattice:
-        return _filled(*_condense_lattice(posterior))
+        return _filled(*_condense_lattice(posterior, error))
     merged = merge(posterior, _CELLS)
     points = np.asarray(merged.points, np.float64).reshape(-1, 2)
-    return _filled(points, np.asarray(merged.weights, np.float64).ravel(), 0.0 * points)
+    return _filled(points, np.asarray(merged.weights, np.float64).ravel(), np.zeros_like(points))
 
 
 def _filled(points: np.ndarray, weights: np.ndarray, gaps: np.ndarray) -> Mixture:
@@ -71,16 +72,18 @@ def _size_class(size: int) -> int:
 
 
 def _condense_lattice(
-    posterior: HyperPosterior,
+    posterior: HyperPosterior, error: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    weights = np.asarray(posterior.weights, np.float64)
+    used = slice(None, None, 2 if error >= _COARSE else 1)
+    weights = np.asarray(posterior.weights, np.float64)[used]
+    weights = weights / weights.sum()
     mass = weights.sum(axis=1)
-    kept = mass > 0.1 * _ERROR
+    kept = mass > 0.1 * error
     weights, mass = weights[kept], mass[kept]
-    u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[kept], -1, 0)
+    u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
     row_gaps = _neighbour_gaps(w[:, :1].T).T
-    sizes = _rule_sizes(u, w[:, 0], weights, mass)
-    columns = np.sum(weights > _ERROR * weights.max(), axis=1)
+    sizes = _rule_sizes(u, w[:, 0], weights, mass / error)
+    columns = np.sum(weights > error * weights.max(), axis=1)
     parts = []
     for size in np.unique(sizes[sizes < columns]):
         rows = np.flatnonzero((sizes == size) & (sizes < columns))
@@ -96,7 +99,7 @@ def _condense_lattice(
         masses.append(shares.ravel())
         gaps.append(np.stack([column_gaps, along], axis=-1).reshape(-1, 2))
     flat = np.concatenate(masses)
-    heavy = flat > 1e-3 * _ERROR
+    heavy = flat > 1e-3 * error
     return np.concatenate(points)[heavy], flat[heavy], np.concatenate(gaps)[heavy]
 
 
@@ -113,7 +116,7 @@ def _rule_sizes(
     u: Float[np.ndarray, "rows columns"],
     w: Float[np.ndarray, "rows"],
     weights: Float[np.ndarray, "rows columns"],
-    mass: Float[np.ndarray, "rows"],
+    mass_in_errors: Float[np.ndarray, "rows"],
 ) -> Float[np.ndarray, "rows"]:
     r"""How many Gauss nodes each row needs.
 
@@ -121,12 +124,12 @@ def _rule_sizes(
     :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, and a Gauss rule of k
     nodes errs by about :math:`(1 + r^2)^{-k}`, as Hermite's does for a normal component.
     """
-    shares = weights / mass[:, None]
+    shares = weights / weights.sum(axis=1, keepdims=True)
     mean = np.sum(shares * u, axis=1)
     variance = np.sum(shares * (u - mean[:, None]) ** 2, axis=1)
     log_product = -np.logaddexp(0, mean) - np.logaddexp(0, -mean)
     log_ratio = -w - log_product - np.log(np.maximum(variance, np.finfo(float).tiny))
-    digits = np.log(np.maximum(mass / _ERROR, 1.0))
+    digits = np.log(np.maximum(mass_in_errors, 1.0))
     sizes = np.ceil(digits / np.logaddexp(0, log_ratio))
     return np.maximum(sizes, _SMALLEST_RULE)
 

@@ -1,0 +1,326 @@
+"""What a fit answers to questions that end in a decision: lists, ranks, contrasts, predictions."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from hierjax.counts import Counts
+from hierjax.errors import ConfigError, DataError, InferenceError, did_you_mean
+from hierjax.keys import require_key
+from hierjax.table import Table
+from hierjax.tally import distinct_pairs
+from hierjax.units.answers import Units
+from hierjax.units.contrasts import Contrast, contrast
+from hierjax.units.exceedance import above_population_mean, q_values
+from hierjax.units.prediction import draw_successes, predict_successes
+from hierjax.units.ranks import draw_ranks, integrate_ranks
+
+if TYPE_CHECKING:
+    from hierjax.model import Model
+
+__all__ = ["Decisions"]
+
+# Contrasts of all pairs grow with the square of the units.
+_MOST_PAIRS = 5000
+
+
+class Decisions:
+    """Questions about units, asked of a fit."""
+
+    if TYPE_CHECKING:
+        counts: Counts
+        model: Model
+
+        @cached_property
+        def _units(self) -> Units: ...
+
+    def exceedance(self, threshold: float, fdr: float = 0.05, direction: str = "above") -> Table:
+        r"""Which units' rates are above (or below) a threshold, and which of them to list.
+
+        The posterior error probability (pep) of a unit is the probability that it does not belong
+        on the list, the q-value the expected share of false discoveries among the units at least
+        as sure, :math:`q_j = mean(pep_i : pep_i \le pep_j)`; the list holds all units with a
+        q-value of at most `fdr` (Newton et al. 2004, sec. 4).
+
+        Args:
+            threshold: Rate strictly between 0 and 1.
+            fdr: Expected share of false discoveries allowed on the list.
+            direction: Whether rates `above` or `below` the threshold are discoveries.
+
+        Returns:
+            One row a unit: label, successes, trials, threshold, probability_above, pep, q_value,
+            selected.
+
+        Raises:
+            ConfigError: If the threshold or `fdr` is not inside (0, 1), or there is no such
+                direction.
+            InferenceError: If the method failed.
+
+        Example:
+            >>> import hierjax as hj
+            >>> table = hj.fit(hj.datasets.rat_tumors()).exceedance(0.2, fdr=0.1)
+            >>> [str(label) for label in table["label"][table["selected"]]]
+            ['67', '68', '69', '70']
+        """
+        threshold = _probability("threshold", threshold)
+        fdr = _probability("fdr", fdr)
+        if direction not in ("above", "below"):
+            raise ConfigError(f"direction: expected 'above' or 'below', found {direction!r}")
+        below = self._units.below(*self._pairs, np.array([threshold]))[:, 0].astype(float)
+        pep = below if direction == "above" else 1 - below
+        q = q_values(pep)
+        answers = {"probability_above": 1 - below, "pep": pep, "q_value": q, "selected": q <= fdr}
+        return self._table({"threshold": np.full(len(pep), threshold), **answers})
+
+    def sign_rates(self, reference: float | None = None) -> Table:
+        r"""How sure it is on which side of a reference each rate is.
+
+        The local false sign rate is the smaller of the probabilities of both sides, the chance of
+        naming the wrong one; the s-value is its average over the units at least as sure (Stephens
+        2017, "False discovery rates: a new deal", eq. 6 and sec. 2.4).
+
+        Args:
+            reference: Rate strictly between 0 and 1; by default the population's mean, whose own
+                uncertainty then counts.
+
+        Returns:
+            One row a unit: label, successes, trials, reference, probability_above,
+            local_false_sign_rate, s_value. Without a `reference` that column is the posterior
+            mean of the population's mean.
+
+        Raises:
+            ConfigError: If the reference is not inside (0, 1).
+            InferenceError: If the method failed, or pooling is complete and there are no sides.
+        """
+        y, n = self._pairs
+        if reference is None:
+            self._require_spread("which side of the population's mean they are on")
+            pairs, inverse = distinct_pairs(y, n)
+            above = above_population_mean(self._units.mixture, *pairs.astype(float))[inverse]
+            posterior = self._units.posterior
+            means = 1 / (1 + np.exp(-np.asarray(posterior.points[..., 0], float)))
+            value = float(np.sum(posterior.weights * means))
+        else:
+            value = _probability("reference", reference)
+            above = 1 - self._units.below(y, n, np.array([value]))[:, 0].astype(float)
+        lfsr = np.minimum(above, 1 - above)
+        columns = {"probability_above": above, "local_false_sign_rate": lfsr}
+        return self._table(
+            {"reference": np.full(len(above), value), **columns, "s_value": q_values(lfsr)}
+        )
+
+    def ranks(
+        self, top: int = 10, *, key: Key[Array, ""], draws: int = 4000, level: float = 0.9
+    ) -> Table:
+        """Where each unit stands among all: rank 1 is the highest rate.
+
+        Expected ranks and the probabilities of being best are integrals wherever a lattice can
+        hold all units, rank intervals and the probabilities of being among the `top` come from
+        joint draws, with their Monte Carlo standard error.
+
+        Args:
+            top: k of the top k.
+            key: Typed random key.
+            draws: Number of joint draws.
+            level: Probability of the rank intervals.
+
+        Returns:
+            One row a unit: label, successes, trials, expected_rank, low, high, p_best, p_top_k,
+            p_top_k_mcse, in_top_k. The `top` units likeliest to be among the top k are marked; the
+            sum of their p_top_k is the expected number of true members.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If `top` is not between 1 and the number of units, or the draws or the
+                level are out of range.
+            InferenceError: If the method failed, or pooling is complete and all rates are equal.
+        """
+        key, level = require_key(key), _probability("level", level)
+        y, n = self._pairs
+        if not 1 <= top <= len(y):
+            raise ConfigError(f"top: expected 1 to {len(y)} (the number of units), found {top}")
+        ranks = self._draw_ranks(key, draws)
+        pairs, inverse = distinct_pairs(y, n)
+        multiplicity = np.bincount(inverse).astype(float)
+        mixture = self._units.coarse_mixture
+        exact = integrate_ranks(self.model.family, mixture, pairs.astype(float), multiplicity)
+        expected = ranks.mean(axis=0) if exact is None else exact.expected_rank[inverse]
+        best = (ranks == 1).mean(axis=0) if exact is None else exact.best[inverse]
+        among = (ranks <= top).mean(axis=0)
+        low, high = np.quantile(
+            ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"
+        )
+        chosen = np.zeros(len(y), bool)
+        chosen[np.lexsort((expected, -among))[:top]] = True
+        return self._table(
+            {
+                "expected_rank": expected,
+                "low": low.astype(int),
+                "high": high.astype(int),
+                "p_best": best,
+                "p_top_k": among,
+                "p_top_k_mcse": np.sqrt(among * (1 - among) / draws),
+                "in_top_k": chosen,
+            }
+        )
+
+    def rank_probabilities(
+        self, *, key: Key[Array, ""], draws: int = 4000
+    ) -> Float[np.ndarray, "units ranks"]:
+        """Probability of every rank for every unit, from joint draws; for a heat map.
+
+        Args:
+            key: Typed random key.
+            draws: Number of joint draws.
+
+        Returns:
+            Rows are units, columns ranks from 1, the highest rate.
+        """
+        ranks = self._draw_ranks(require_key(key), draws) - 1
+        size = ranks.shape[1]
+        cells = (np.arange(size) * size + ranks).ravel()
+        return np.bincount(cells, minlength=size * size).reshape(size, size) / draws
+
+    def contrasts(self, control: str | None = None, level: float = 0.9) -> Table:
+        """Every unit against a control, or all pairs of units.
+
+        Under the shared hyperparameters, whose uncertainty counts: units are independent only
+        given them.
+
+        Args:
+            control: Label of the unit to compare with; by default every pair is compared.
+            level: Probability of the equal-tailed intervals.
+
+        Returns:
+            One row a comparison: label, control, p_greater (of the first's rate), difference_mean,
+            difference_low, difference_high, ratio_low, ratio_high (first over control), and
+            expected_loss: what choosing the first is expected to cost in rate.
+
+        Raises:
+            DataError: If the control is not one unit's label.
+            ConfigError: If there are too many pairs, or the level is not inside (0, 1).
+            InferenceError: If the method failed, or pooling is complete and all rates are equal.
+
+        Example:
+            >>> import hierjax as hj
+            >>> table = hj.fit(hj.datasets.rat_tumors()).contrasts(control="1")
+            >>> print(f"{table['p_greater'][-1]:.3f} {table['ratio_low'][-1]:.2f}")
+            0.996 1.70
+        """
+        level, labels = _probability("level", level), self.counts.labels
+        self._require_spread("how they differ")
+        if control is None:
+            first, second = np.triu_indices(len(labels), 1)
+            if len(first) > _MOST_PAIRS:
+                raise ConfigError(
+                    f"contrasts: expected at most {_MOST_PAIRS:,} pairs, found {len(first):,} of "
+                    f"{len(labels):,} units; name a control"
+                )
+        else:
+            at = self._position(control)
+            first = np.delete(np.arange(len(labels)), at)
+            second = np.full(len(first), at)
+        mixture = self._units.coarse_mixture
+        y, n = (values.astype(float) for values in self._pairs)
+        done: dict[tuple[float, ...], Contrast] = {}
+        rows = []
+        for a, b in zip(first, second, strict=True):
+            counts = (y[a], n[a], y[b], n[b])
+            if counts not in done:
+                done[counts] = contrast(mixture, (y[a], n[a]), (y[b], n[b]), level)
+            rows.append(done[counts])
+        columns = {
+            name: np.array([getattr(row, name) for row in rows]) for name in Contrast._fields
+        }
+        return Table({"label": labels[first], "control": labels[second], **columns})
+
+    def predictions(self, new_trials: int, level: float = 0.9) -> Table:
+        """How many successes each unit's next trials will have.
+
+        Args:
+            new_trials: Number of next trials of every unit.
+            level: Probability of the central interval.
+
+        Returns:
+            One row a unit: label, successes, trials, new_trials, mean, sd, low, median, high of
+            the number of successes.
+
+        Raises:
+            ConfigError: If there are no next trials, or the level is not inside (0, 1).
+            InferenceError: If the method failed.
+        """
+        level = _probability("level", level)
+        if new_trials < 1:
+            raise ConfigError(f"new_trials: expected a number above 0, found {new_trials}")
+        answers = predict_successes(self._units, *self._pairs, int(new_trials), level)
+        return self._table({"new_trials": np.full(len(self.counts), new_trials), **answers})
+
+    def predictive_draws(
+        self,
+        new_trials: int,
+        *,
+        key: Key[Array, ""],
+        draws: int = 4000,
+        successes: int = 0,
+        trials: int = 0,
+    ) -> Int[np.ndarray, "draws"]:
+        """Draws of a unit's successes in its next trials, all uncertainty included.
+
+        Args:
+            new_trials: Number of next trials.
+            key: Typed random key.
+            draws: Number of draws.
+            successes: The unit's successes so far.
+            trials: Its trials so far; 0 for a unit without data.
+
+        Returns:
+            Numbers of successes.
+        """
+        if not 0 <= successes <= trials:
+            raise DataError(f"successes: expected 0 to {trials} (trials), found {successes}")
+        return draw_successes(
+            self._units, (successes, trials), new_trials, require_key(key), _count(draws)
+        )
+
+    @property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.counts.successes, self.counts.trials
+
+    def _table(self, columns: dict[str, Any]) -> Table:
+        counts = self.counts
+        given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
+        return Table({**given, **columns})
+
+    def _require_spread(self, question: str) -> None:
+        if self._units.is_pooled:
+            raise InferenceError(f"complete pooling: rates are all equal, not to ask {question}")
+
+    def _draw_ranks(self, key: Key[Array, ""], draws: int) -> Int[np.ndarray, "draws units"]:
+        self._require_spread("their ranks")
+        y, n = (values.astype(float) for values in self._pairs)
+        return draw_ranks(self._units.mixture, y, n, key, _count(draws))
+
+    def _position(self, label: str) -> int:
+        found = np.flatnonzero(self.counts.labels == label)
+        if len(found) == 1:
+            return int(found[0])
+        if len(found):
+            raise DataError(
+                f"control: expected the label of one unit, found {len(found)} {label!r}"
+            )
+        hint = did_you_mean(str(label), [str(name) for name in self.counts.labels])
+        raise DataError(f"control: expected a unit's label, found {label!r}{hint}")
+
+
+def _probability(name: str, value: float) -> float:
+    if not 0 < value < 1:
+        raise ConfigError(f"{name}: expected a probability inside (0, 1), found {value}")
+    return float(value)
+
+
+def _count(draws: int) -> int:
+    if draws < 1:
+        raise ConfigError(f"draws: expected a number above 0, found {draws}")
+    return int(draws)

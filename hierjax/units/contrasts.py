@@ -1,0 +1,135 @@
+"""Contrasts of two units: which rate is higher, by how much, and what a wrong choice costs.
+
+Units share the hyperparameters and are independent given them, so every probability is an average
+over points of the mixture of an integral over one rate of the other's distribution function.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import brentq
+from scipy.special import betainc
+
+from hierjax.units.mixture import Mixture
+from hierjax.units.nodes import beta_nodes
+
+__all__ = ["Contrast", "contrast"]
+
+# Logarithms of ratios that are looked at, and the accuracy of interval ends.
+_LOGS, _TOLERANCE = 700.0, 1e-11
+
+
+class Contrast(NamedTuple):
+    """Unit a against unit b.
+
+    Attributes:
+        p_greater: P(theta_a > theta_b).
+        difference_mean: E[theta_a - theta_b].
+        difference_low: Lower end of the interval of theta_a - theta_b.
+        difference_high: Upper end.
+        ratio_low: Lower end of the interval of theta_a / theta_b.
+        ratio_high: Upper end.
+        expected_loss: E[max(theta_b - theta_a, 0)], what choosing a is expected to cost.
+    """
+
+    p_greater: float
+    difference_mean: float
+    difference_low: float
+    difference_high: float
+    ratio_low: float
+    ratio_high: float
+    expected_loss: float
+
+
+class _Joint(NamedTuple):
+    """Both units at every point: nodes of one's rate, and shapes of the other's Beta.
+
+    Integration is over the narrower unit, over whose nodes the other's function is smooth.
+    """
+
+    weights: Float[np.ndarray, "points nodes"]
+    rates: Float[np.ndarray, "points nodes"]
+    alpha: Float[np.ndarray, "points 1"]
+    beta: Float[np.ndarray, "points 1"]
+
+    def below(self, rates: Float[np.ndarray, "points nodes"]) -> float:
+        """P(other's rate < a function of this one's), given its values at the nodes."""
+        inside = np.clip(rates, 0.0, 1.0)
+        return float(np.sum(self.weights * betainc(self.alpha, self.beta, inside)))
+
+    def mean_excess(self) -> float:
+        """E[max(this rate - other rate, 0)]."""
+        mean = self.alpha / (self.alpha + self.beta)
+        below = betainc(self.alpha, self.beta, self.rates)
+        partial = mean * betainc(self.alpha + 1, self.beta, self.rates)
+        return float(np.sum(self.weights * (self.rates * below - partial)))
+
+
+def contrast(
+    mixture: Mixture, first: tuple[float, float], second: tuple[float, float], level: float
+) -> Contrast:
+    r"""Compares the rates of two units.
+
+    .. math:: P(\theta_a - \theta_b < d) = \sum_s w_s \int P(\theta_a < t + d \mid s)\,
+        p(\theta_b = t \mid s)\, dt
+
+    Args:
+        mixture: Points of the hyperparameters.
+        first: Successes and trials of unit a.
+        second: Of unit b.
+        level: Probability of the equal-tailed intervals.
+
+    Returns:
+        The contrast.
+    """
+    kept = mixture.weights > 0
+    weights, (u, w) = mixture.weights[kept], mixture.points[kept].T
+    concentration = np.exp(w)
+    alpha = [concentration / (1 + np.exp(-u)) + y for y, _ in (first, second)]
+    beta = [concentration / (1 + np.exp(u)) + n - y for y, n in (first, second)]
+    means = [weights @ (a / (a + b)) for a, b in zip(alpha, beta, strict=True)]
+    spreads = [
+        weights @ (a * b / ((a + b) ** 2 * (a + b + 1))) for a, b in zip(alpha, beta, strict=True)
+    ]
+    if spreads[0] < spreads[1]:
+        # As unit b against unit a, turned around.
+        found = contrast(mixture, second, first, level)
+        return Contrast(
+            1 - found.p_greater,
+            -found.difference_mean,
+            -found.difference_high,
+            -found.difference_low,
+            1 / found.ratio_high,
+            1 / found.ratio_low if found.ratio_low else np.inf,
+            found.expected_loss + found.difference_mean,
+        )
+    rates, shares = beta_nodes(alpha[1], beta[1])
+    joint = _Joint(weights[:, None] * shares, rates, alpha[0][:, None], beta[0][:, None])
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    difference_low, difference_high = (
+        _root(lambda d: joint.below(rates + d), tail, -1.0, 1.0) for tail in tails
+    )
+    ratio_low, ratio_high = (
+        math.exp(_root(lambda r: joint.below(rates * math.exp(r)), tail, -_LOGS, _LOGS))
+        for tail in tails
+    )
+    return Contrast(
+        1 - joint.below(rates),
+        float(means[0] - means[1]),
+        difference_low,
+        difference_high,
+        ratio_low,
+        ratio_high,
+        joint.mean_excess(),
+    )
+
+
+def _root(function: Callable[[float], float], level: float, low: float, high: float) -> float:
+    """Where a rising function reaches a level; an end of the range if beyond it."""
+    ends = [function(end) - level for end in (low, high)]
+    if ends[0] >= 0 or ends[1] <= 0:
+        return low if ends[0] >= 0 else high
+    return float(brentq(lambda x: function(x) - level, low, high, xtol=_TOLERANCE))
