@@ -142,7 +142,7 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     ax.set(
         xlabel="place of the unit's count in its prediction", ylabel="units there, less expected"
     )
-    ax.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    ax.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10]))
     outside_legend(ax, 2)
     return ax
 

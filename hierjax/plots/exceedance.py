@@ -19,7 +19,7 @@ from hierjax.plots.style import (
 )
 from hierjax.table import Table
 
-__all__ = ["exceedance_curve"]
+__all__ = ["exceedance_curve", "is_above"]
 
 _MOST_POINTS = 4000
 
@@ -30,7 +30,7 @@ def exceedance_curve(
     ax: Axes | None = None,
     *,
     threshold: float | None = None,
-    fdr: float = 0.05,
+    fdr: float | None = 0.05,
     direction: Literal["above", "below"] = "above",
     table: Table | None = None,
 ) -> Axes:
@@ -45,7 +45,7 @@ def exceedance_curve(
         fit: A fit that found something.
         ax: Where to draw; a new figure by default.
         threshold: Rate that units are to exceed; needed unless `table` is given.
-        fdr: Share of false discoveries allowed.
+        fdr: Share of false discoveries allowed; None, beside a table, draws no line for it.
         direction: `above` or `below` the threshold.
         table: What `Fit.exceedance` gave, where it is known already; it then says the threshold
             and the direction.
@@ -54,7 +54,7 @@ def exceedance_curve(
         The axes. Where the list is short among many units the horizontal axis is logarithmic.
 
     Raises:
-        ValueError: If neither a threshold nor a table is given.
+        ValueError: If there is no table, and no threshold or no share.
 
     Example:
         >>> import hierjax as hj
@@ -62,8 +62,9 @@ def exceedance_curve(
         'units on the list, the most certain first'
     """
     if table is None:
-        if threshold is None:
-            raise ValueError("threshold: expected a rate inside (0, 1), found None")
+        if threshold is None or fdr is None:
+            name = "threshold" if threshold is None else "fdr"
+            raise ValueError(f"{name}: expected a number inside (0, 1), found None")
         table = fit.exceedance(threshold, fdr=fdr, direction=direction)
     color = method_styles({fit.method.name: fit})[fit.method.name].color
     wrong = np.sort(table["pep"], kind="stable")
@@ -80,22 +81,11 @@ def exceedance_curve(
     # The list's own end is always drawn.
     shown = np.union1d(shown, [max(count - 1, 0)])
     _draw_curves(ax, length[shown], wrong[shown], share[shown], count, color)
-    ax.axhline(fdr, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"allowed: {fdr:.3g}")
-    cut = float(table["threshold"][0])
-    side = "above" if _is_above(table) else "below"
-    chosen = f"{count:,} of {len(wrong):,} units selected as {side} {cut:.4g}"
-    if count:
-        expected = float(wrong[:count].sum())
-        chosen += f"\nexpected wrong among them: {expected:.2g} ({100 * expected / count:.2g}%)"
-        ax.plot([count], [share[count - 1]], "o", color=color, markersize=7, zorder=3)
-        ax.vlines(count, 0, share[count - 1], color=color, linewidth=1.0)
-    # Both curves rise, so that one of these corners is free.
-    low = share[-1] > 0.4 + fdr and ax.get_xscale() == "linear"
-    ax.annotate(
-        chosen, (0.97, fdr) if low else (0.03, 1.0), (0, 5 if low else -2),
-        xycoords=ax.get_yaxis_transform(), textcoords="offset points", fontsize=9.5,
-        ha="right" if low else "left", va="bottom" if low else "top", linespacing=1.5,
-    )  # fmt: skip
+    if fdr is not None:
+        ax.axhline(
+            fdr, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), label=f"allowed: {fdr:.3g}"
+        )
+    _say(ax, table, wrong, fdr or 0.0, color)
     ax.set(xlabel="units on the list, the most certain first", ylabel="probability of being wrong")
     ax.set_ylim(0, 1.02)
     if ax.get_xscale() == "log":
@@ -105,6 +95,27 @@ def exceedance_curve(
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     outside_legend(ax, 3)
     return ax
+
+
+def _say(ax: Axes, table: Table, wrong: np.ndarray, fdr: float, color: str) -> None:
+    """Marks the list's end, and says in words what is on it."""
+    count = int(table["selected"].sum())
+    cut = float(table["threshold"][0])
+    side = "above" if is_above(table) else "below"
+    text = f"{count:,} of {len(wrong):,} units selected as {side} {cut:.4g}"
+    if count:
+        expected = float(wrong[:count].sum())
+        text += f"\nexpected wrong among them: {expected:.2g} ({100 * expected / count:.2g}%)"
+        ax.plot([count], [expected / count], "o", color=color, markersize=7, zorder=3)
+        ax.vlines(count, 0, expected / count, color=color, linewidth=1.0)
+    # Both curves rise, so that one of these corners is free.
+    low = wrong.mean() > 0.4 + fdr and ax.get_xscale() == "linear"
+    look: dict[str, Any] = {"fontsize": 9.5, "linespacing": 1.5, "textcoords": "offset points"}
+    frame = ax.get_yaxis_transform()
+    if low:
+        ax.annotate(text, (0.97, fdr), (0, 5), xycoords=frame, ha="right", va="bottom", **look)
+    else:
+        ax.annotate(text, (0.03, 1.0), (0, -2), xycoords=frame, ha="left", va="top", **look)
 
 
 def _draw_curves(
@@ -119,7 +130,7 @@ def _draw_curves(
         ax.axvspan(0, count, color=RAW, alpha=0.25, linewidth=0, zorder=0.4)
 
 
-def _is_above(table: Table) -> bool:
-    """Whether the error is that of not exceeding the threshold."""
+def is_above(table: Table) -> bool:
+    """Whether a table of `Fit.exceedance` is about rates above the threshold."""
     above = np.abs(table["pep"] - (1 - table["probability_above"]))
     return float(above.max(initial=0.0)) <= 1e-6

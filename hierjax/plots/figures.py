@@ -8,17 +8,18 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from hierjax.experiment.record import RunRecord
 from hierjax.fitting import Fit
+from hierjax.plots.answer_pictures import answer_pictures, check_pictures
 from hierjax.plots.chains import agreement, ranks, trace
 from hierjax.plots.density import new_unit
 from hierjax.plots.diagram import plate
 from hierjax.plots.hyperparameters import contours, optimizer_path
+from hierjax.plots.picture import Picture, estimates
 from hierjax.plots.pooling import interval_widths, pooling
 from hierjax.plots.population import raw_rates, shrinkage
 from hierjax.plots.style import (
@@ -28,41 +29,11 @@ from hierjax.plots.style import (
     point_estimate,
     reference,
 )
-from hierjax.table import Table
 
 __all__ = ["PICTURES", "Picture", "estimates", "pictures", "write_figures"]
 
 _DPI = 150
 _MOST_NEW_UNITS = 4
-
-
-class Picture(NamedTuple):
-    """One figure of a run.
-
-    Attributes:
-        name: Its file's name, without ending.
-        section: Where the report shows it: `model`, `units`, `hyperparameters` or `checks`.
-        title: Its heading.
-        caption: What to see in it.
-        alt: What it shows, for those who cannot see it.
-        draw: Draws it and returns one of its axes.
-    """
-
-    name: str
-    section: str
-    title: str
-    caption: str
-    alt: str
-    draw: Callable[[], Axes]
-
-
-def estimates(run: RunRecord) -> dict[str, Table]:
-    """The units' estimates by the method's name."""
-    names = run.units["method"]
-    return {
-        name: Table({column: values[names == name] for column, values in run.units.items()})
-        for name in run.fits
-    }
 
 
 def _plate(run: RunRecord) -> Iterator[Picture]:
@@ -242,11 +213,13 @@ PICTURES: tuple[Callable[[RunRecord], Iterator[Picture]], ...] = (
     _raw_rates,
     _shrinkage,
     _pooling,
+    answer_pictures,
     _interval_widths,
     _contours,
     _optimizer_path,
     _agreement,
     _chains,
+    check_pictures,
 )
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from scipy.special import bdtr, betaincinv, ndtr
+from scipy.special import bdtr, bdtrc, betaincinv, ndtr
 
 from hierjax.fitting import Fit
 from hierjax.plots.labels import beside_points
@@ -82,7 +82,7 @@ def control_limits(
     return (high - (last - probability) / np.maximum(last - before, 1e-300)) / trials
 
 
-def population_rates(fit: Fit, points: int = 36, levels: int = 24) -> Rates:
+def population_rates(fit: Fit, points: int = 27, levels: int = 32) -> Rates:
     """Rates that stand for a new unit's under the fit, far into both tails.
 
     Args:
@@ -199,13 +199,7 @@ def _shown(
     if selection is not None:
         flagged = selection["selected"][used].astype(bool)
     else:
-        sizes, inverse = np.unique(trials, return_inverse=True)
-        tail = _TAILS[1]
-        if len(sizes) > 4 * _SIZES:
-            sizes = np.unique(np.geomspace(sizes[0], sizes[-1], 4 * _SIZES).round().astype(int))
-            inverse = np.searchsorted(sizes, trials).clip(0, len(sizes) - 1)
-        ends = [control_limits(rates, sizes, p)[inverse.ravel()] for p in (tail, 1 - tail)]
-        flagged = (raw < ends[0]) | (raw > ends[1])
+        flagged = _outside(rates, table["successes"][used], trials)
     distance = np.abs(raw - pooled) * np.sqrt(trials)
     keep = np.zeros(len(used), bool)
     keep[np.argsort(trials, kind="stable")[rows_shown(len(used), _MOST_POINTS)]] = True
@@ -218,6 +212,25 @@ def _shown(
         flagged[keep],
         distance[keep],
     )
+
+
+def _outside(
+    rates: Rates, successes: Int[np.ndarray, "units"], trials: Int[np.ndarray, "units"]
+) -> Bool[np.ndarray, "units"]:
+    """Units of which the population's 99.8% leave out every count as far as theirs."""
+    # A count whose rate is among the population's central 90% cannot be so improbable.
+    total = np.cumsum(rates.weights)
+    low, high = rates.nodes[np.searchsorted(total, [0.05, 0.95]).clip(0, len(total) - 1)]
+    found = (successes < low * trials) | (successes > high * trials)
+    pairs, inverse = np.unique(
+        np.stack([successes[found], trials[found]]), axis=1, return_inverse=True
+    )
+    y, n = pairs
+    nodes = rates.nodes[:, None]
+    below = rates.weights @ bdtr(y, n, nodes)
+    above = np.where(y > 0, rates.weights @ bdtrc(np.maximum(y - 1, 0), n, nodes), 1.0)
+    found[found] = (np.minimum(below, above) < _TAILS[1])[inverse.ravel()]
+    return found
 
 
 def _draw_limits(

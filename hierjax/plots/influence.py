@@ -52,8 +52,8 @@ def influence(
 
     Example:
         >>> import hierjax as hj
-        >>> influence(hj.fit(hj.datasets.rat_tumors())).get_xlabel()
-        'change of log concentration if left out'
+        >>> influence(hj.fit(hj.datasets.rat_tumors())).get_title(loc="left")
+        'log concentration'
     """
     table = fit.influence() if table is None else table
     known = [name for name in table if name not in ("label", "successes", "trials")]
@@ -81,7 +81,8 @@ def influence(
     named_rows(ax, np.array(names), most=40)
     ax.axvline(0.0, color=INK, linewidth=0.9, zorder=1.5)
     ax.set_ylim(-0.7, len(names) - 0.3)
-    ax.set_xlabel(f"change of {_WORDS.get(answer, answer)} if left out", parse_math=False)
+    ax.set_title(_WORDS.get(answer, answer), fontsize=10, parse_math=False)
+    ax.set_xlabel("change if left out")
     ax.margins(x=0.06)
     return ax
 

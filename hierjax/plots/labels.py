@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
@@ -106,7 +106,7 @@ def _inches(ax: Axes) -> Float[np.ndarray, "2"]:
 
 def beside_rows(
     ax: Axes,
-    rows: Float[np.ndarray, "labels"],
+    rows: Num[np.ndarray, "labels"],
     ends: Float[np.ndarray, "labels"],
     labels: list[str],
 ) -> list[Annotation]:
@@ -151,9 +151,9 @@ def beside_rows(
 
 def beside_points(
     ax: Axes,
-    points: Float[np.ndarray, "labels 2"],
+    points: Num[np.ndarray, "labels 2"],
     labels: list[str],
-    avoid: Float[np.ndarray, "obstacles 2"],
+    avoid: Num[np.ndarray, "obstacles 2"],
 ) -> Bool[np.ndarray, "labels"]:
     """Writes labels next to points, those that come first before the others.
 
@@ -171,7 +171,7 @@ def beside_points(
     """
     size = _inches(ax)
 
-    def place(values: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "points 2"]:
+    def place(values: Num[np.ndarray, "places 2"]) -> Float[np.ndarray, "places 2"]:
         inside = ax.transLimits.transform(ax.transScale.transform(values))
         return np.asarray(inside) * size
 

@@ -1,0 +1,230 @@
+"""The figures of a run that show what its leading fit says of units, and checks of that fit."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hierjax.checks import PredictiveCheck
+from hierjax.checks.loo import require_proper_without_one
+from hierjax.errors import ModelError
+from hierjax.experiment.record import RunRecord
+from hierjax.experiment.runner import method_key
+from hierjax.fitting import Fit
+from hierjax.plots.calibration import loo_pit, posterior_predictive
+from hierjax.plots.caterpillar import MOST_NAMED, caterpillar
+from hierjax.plots.contrasts import contrasts_forest
+from hierjax.plots.exceedance import exceedance_curve, is_above
+from hierjax.plots.funnel import funnel
+from hierjax.plots.influence import influence
+from hierjax.plots.picture import Picture, estimates
+from hierjax.plots.rank_map import rank_heat_map
+from hierjax.plots.style import is_complete_pooling, leading, new_panels
+from hierjax.table import Table
+
+__all__ = ["answer_pictures", "check_pictures"]
+
+# Draws for figures, which need less than answers do, and rates drawn for ranks.
+_REPLICATES = 1000
+_RATES = 2_000_000
+
+
+def _table(run: RunRecord, name: str) -> Table | None:
+    """An answer of the run, where it was asked for and has rows."""
+    table = getattr(run, name, None)
+    return table if table is not None and len(table) else None
+
+
+def _seed(run: RunRecord) -> int:
+    return int(run.config.get("seed") or 0)
+
+
+def answer_pictures(run: RunRecord) -> Iterator[Picture]:
+    """Figures of units: always their intervals and the funnel, and of what was asked.
+
+    Args:
+        run: What the run found, by one method at least.
+
+    Yields:
+        The figures.
+    """
+    name = leading(run.fits)
+    fit, table = run.fits[name], estimates(run)[name]
+    yield from _caterpillar(run, fit, table)
+    yield from _funnel(run, fit, table)
+    yield from _exceedance(run, fit)
+    yield from _ranks(run, fit)
+    yield from _contrasts(run, fit)
+
+
+def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
+    labels, named = table["label"], ""
+    highlight: list[str] = []
+    if len(labels) > MOST_NAMED:
+        order = np.lexsort((table["trials"], table["mean"]))
+        highlight = labels[np.concatenate([order[:3], order[-3:]])].tolist()
+        named = " The three highest and the three lowest are named."
+    yield Picture(
+        "caterpillar",
+        "units",
+        "All units in order",
+        f"Posterior means and {100 * run.level:g}% intervals of the units' rates, the highest on "
+        "top, and their raw rates. Where intervals overlap much, the order of the units is "
+        f"uncertain.{named}",
+        f"Intervals of {len(labels):,} units, one row a unit, rising from the lowest estimate to "
+        "the highest.",
+        lambda: caterpillar(fit, level=run.level, highlight=highlight, table=table),
+    )
+
+
+def _funnel(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
+    selection = _table(run, "exceedance")
+    flagged = "outside the wider shade" if selection is None else "on the list asked for"
+    yield Picture(
+        "funnel",
+        "units",
+        "Rates and numbers of trials",
+        "Raw rates, each with what the hierarchy makes of it. If all units had the pooled rate, "
+        "95% would lie within the dashed lines and 99.8% within the dotted ones; what lies "
+        "outside is more than chance. The shades hold 95 and 99.8% if rates come from the fitted "
+        f"population. Marked are units {flagged}.",
+        "Scatter plot of raw rates against trials between limits that narrow as trials grow.",
+        lambda: funnel(fit, selection=selection, table=table),
+    )
+
+
+def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    table = _table(run, "exceedance")
+    if table is None:
+        return
+    asked = run.config.get("exceedance")
+    fdr = (asked if isinstance(asked, Mapping) else run.config).get("fdr")
+    allowed = "is chosen so that few are." if fdr is None else f"ends where it would pass {fdr:g}."
+    side, cut = "above" if is_above(table) else "below", float(table["threshold"][0])
+    yield Picture(
+        "exceedance",
+        "units",
+        f"Which units are {side} {cut:.4g}?",
+        "Units in the order of how sure it is. Thin, the probability that the unit itself is not "
+        f"{side}; thick, the expected share of such units among all up to there. The list "
+        f"{allowed}",
+        "Two rising curves of the probability of being wrong against the length of the list, with "
+        "the length chosen.",
+        lambda: exceedance_curve(fit, fdr=fdr, table=table),
+    )
+
+
+def _ranks(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    if _table(run, "ranks") is None or is_complete_pooling(fit):
+        return
+    units = len(run.counts)
+    draws = int(np.clip(_RATES // units, 200, 2000))
+    key = method_key(_seed(run), "rank_heat_map")
+    yield Picture(
+        "ranks",
+        "units",
+        "How sure is the order?",
+        "The probability of each place for each unit, rank 1 for the highest rate. A narrow dark "
+        "band would be a sure order.",
+        f"Heat map of the ranks of {units:,} units, dark along the diagonal.",
+        lambda: rank_heat_map(fit, key=key, draws=draws),
+    )
+
+
+def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    table = _table(run, "contrasts")
+    if table is None:
+        return
+    controls = set(table["control"].tolist())
+    single = f", each unit's less that of {next(iter(controls))}" if len(controls) == 1 else ""
+    yield Picture(
+        "contrasts",
+        "units",
+        "Differences",
+        f"Differences of rates{single}, with {100 * run.level:g}% intervals. P(greater) is the "
+        "probability that the difference is above zero.",
+        f"Intervals of {len(table):,} differences around a line at zero.",
+        lambda: contrasts_forest(fit, level=run.level, table=table),
+    )
+
+
+def check_pictures(run: RunRecord) -> Iterator[Picture]:
+    """Figures of how well the leading fit describes the data, and of what moves it.
+
+    Args:
+        run: What the run found, by one method at least.
+
+    Yields:
+        The figures.
+    """
+    fit = run.fits[leading(run.fits)]
+    yield from _influence(run, fit)
+    yield from _loo_pit(run, fit)
+    yield from _replicates(run, fit)
+
+
+def _influence(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    table = _table(run, "influence")
+    if table is None or not np.isfinite(table["log_concentration"].astype(float)).any():
+        return
+
+    def draw() -> Axes:
+        panels = new_panels(1, 2, 7.2, 3.2)[0]
+        influence(fit, panels[0], answer="logit_mean", most=8, table=table)
+        influence(fit, panels[1], answer="log_concentration", most=8, table=table)
+        return panels[0]
+
+    yield Picture(
+        "influence",
+        "hyperparameters",
+        "Which units move it most?",
+        "What would become of the mean and of the concentration, to first order, if a unit were "
+        "left out. To the right, leaving it out would raise the answer. Above zero in the "
+        "concentration are units that make the population look more varied.",
+        "Two bar charts of the units with the most influence.",
+        draw,
+    )
+
+
+def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    try:
+        require_proper_without_one(fit.model, fit.counts, fit.posterior)
+    except ModelError:
+        return
+    yield Picture(
+        "loo_pit",
+        "checks",
+        "Are units where predictions put them?",
+        "Each unit's count has a place in its prediction from all other units, 0 for the lowest "
+        "and 1 for the highest. Places of a good model are spread evenly, and the curve stays "
+        "near zero, within the band. A curve that first rises and then falls says that units lie "
+        "further out than predicted.",
+        "Curve of the distribution of the units' places, less an even one, within a band around "
+        "zero.",
+        lambda: loo_pit(fit, pit=getattr(run, "loo_pit", None)),
+    )
+
+
+def _replicates(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    key = method_key(_seed(run), "posterior_predictive")
+
+    def draw() -> Axes:
+        check = getattr(run, "checks", None)
+        if not isinstance(check, PredictiveCheck):
+            check = fit.posterior_predictive(key, draws=_REPLICATES)
+        names = check["statistic"].tolist()
+        panels = new_panels(1, len(names), 7.2, 2.7)[0]
+        for name, ax in zip(names, panels, strict=True):
+            posterior_predictive(fit, ax, statistic=name, check=check)
+        return panels[0]
+
+    yield Picture(
+        "posterior_predictive",
+        "checks",
+        "Would the model make such data?",
+        "Data of the same sizes drawn from the fitted model, and the observed data as a line. "
+        "P(≥) is the share of drawn data sets with at least the observed value: near 0 or 1, the "
+        "model would hardly make such data.",
+        "Histograms of three statistics of replicated data, each with the observed value.",
+        draw,
+    )

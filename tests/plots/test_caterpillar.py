@@ -1,0 +1,84 @@
+"""Caterpillar: intervals in order of means, for two units and for ten thousand."""
+
+import numpy as np
+import pytest
+from figure_fits import point_fit
+
+import hierjax as hj
+from hierjax.plots import caterpillar
+from hierjax.plots.style import new_panels, population_mean
+
+
+def rows(ax):
+    """Bars and means drawn."""
+    bars = np.array([segment[:, 0] for segment in ax.collections[0].get_segments()])
+    means = next(line for line in ax.lines if len(line.get_xdata()) == len(bars))
+    return bars, means.get_xdata()
+
+
+def many(size, seed=0):
+    rng = np.random.default_rng(seed)
+    trials = rng.integers(1, 400, size)
+    return hj.Counts(rng.binomial(trials, rng.beta(3, 20, size)), trials)
+
+
+def test_bars_and_points_are_the_intervals_in_order(rats, exact):
+    (ax,) = new_panels(1, 1, 6, 5)[0]
+    assert caterpillar(exact, ax, level=0.8) is ax
+    table = exact.unit_table(0.8)
+    order = np.lexsort((rats.trials, table["mean"]))
+    bars, means = rows(ax)
+    assert np.array_equal(bars, np.stack([table["low"], table["high"]], axis=1)[order])
+    assert np.array_equal(means, table["mean"][order])
+    raw = next(line for line in ax.lines if line.get_markerfacecolor() == "none")
+    assert np.array_equal(raw.get_xdata(), rats.raw_rates[order])
+    assert ax.get_ylabel() == "70 units in order of posterior mean"
+    pooled = float(np.sum(exact.posterior.weights / (1 + np.exp(-exact.posterior.points[..., 0]))))
+    assert population_mean(exact) == pytest.approx(pooled, rel=1e-12)
+    dashed = next(line for line in ax.lines if line.get_label() == "population mean")
+    assert np.allclose(dashed.get_xdata(), pooled)
+
+
+def test_few_units_are_named_from_the_lowest():
+    counts = hj.Counts([9, 3], [30, 20], ["$second$", "first"])
+    ax = caterpillar(point_fit(counts))
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["first", "$second$"]
+    ax.figure.savefig("/dev/null", format="png")
+
+
+def test_units_without_trials_have_no_raw_rate():
+    ax = caterpillar(point_fit(hj.Counts([0, 3, 0], [0, 20, 0])))
+    raw = next(line for line in ax.lines if line.get_markerfacecolor() == "none")
+    assert raw.get_xdata().tolist() == [0.15]
+
+
+def test_ten_thousand_units_are_a_band_that_holds_their_intervals():
+    fit = point_fit(many(10_000))
+    table = fit.unit_table()
+    ax = caterpillar(fit, table=table)
+    wide, narrow = (each.get_paths()[0].vertices[:, 0] for each in ax.collections[:2])
+    assert wide.min() == table["low"].min()
+    assert wide.max() == table["high"].max()
+    assert narrow.min() > wide.min()
+    assert narrow.max() < wide.max()
+    line = next(each for each in ax.lines if len(each.get_xdata()) == 10_000)
+    assert np.array_equal(line.get_xdata(), np.sort(table["mean"]))
+    low, high = ax.get_xlim()
+    assert low <= table["low"].min()
+    assert high >= table["high"].max()
+
+
+def test_highlighted_units_are_named_among_many():
+    counts = many(3000)
+    ax = caterpillar(point_fit(counts), highlight=["7", "2999"])
+    assert sorted(text.get_text() for text in ax.texts) == ["2999", "7"]
+    with pytest.raises(ValueError, match="found '9999'"):
+        caterpillar(point_fit(counts), highlight=["9999"])
+
+
+def test_raw_rates_far_from_all_intervals_are_counted_not_shown():
+    counts = hj.Counts([20] * 70 + [1], [200] * 70 + [1])
+    ax = caterpillar(point_fit(counts, (-2.2, 8.0)))
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "raw rate (1 beyond the axis)" in labels
+    assert ax.get_xlim()[1] < 0.3
