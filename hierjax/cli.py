@@ -130,6 +130,43 @@ def fit_command(
             help="A unit to ask about that is not in the file, as 4/14; may be repeated.",
         ),
     ] = None,
+    above: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="List the units whose rate exceeds this one."),
+    ] = None,
+    fdr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Expected share of false discoveries on that list; 0.05 by default.",
+        ),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="K", help="Rank the units, and find the top K.")
+    ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="Compare every unit's rate with this one's."),
+    ] = None,
+    interval: Annotated[
+        Literal["equal_tailed", "highest_density"] | None,
+        typer.Option(help="Kind of the units' intervals; equal_tailed by default."),
+    ] = None,
+    empirical_bayes: Annotated[
+        Literal["plug_in", "corrected"] | None,
+        typer.Option(
+            help="Intervals of units by moments and type2_mle. plug_in, the default, takes the "
+            "estimated hyperparameters for the truth: it leaves out their error, and intervals are "
+            "too short, the more so the fewer the units. corrected averages over the estimate's "
+            "approximate distribution."
+        ),
+    ] = None,
+    next_trials: Annotated[
+        int | None,
+        typer.Option(
+            "--next", metavar="TRIALS", help="Predict the successes in every unit's next trials."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -148,9 +185,9 @@ def fit_command(
     """Fit one method to the counts in a file.
 
     The file holds one unit a row (--successes and --trials, perhaps --label) or one event a row
-    (--success-column and --unit). Prints hyperparameters, units and new units; with --out writes
-    what `hierjax run` does, or the table itself with columns raw_rate, mean, sd, low, median, high
-    and shrinkage added (mean_fit for a mean that is there already).
+    (--success-column and --unit). Prints hyperparameters, units and what is asked of them;
+    with --out writes what `hierjax run` does, or the table itself with columns raw_rate, mean, sd,
+    low, median, high and shrinkage added (mean_fit for a mean that is there already).
     """
     from hierjax.experiment import commands
 
@@ -162,9 +199,24 @@ def fit_command(
         "success_column": success_column,
         "unit": unit,
     }
-    flags = {"device": device, "precision": precision, "seed": seed, "level": level}
+    flags = {
+        "device": device,
+        "precision": precision,
+        "seed": seed,
+        "level": level,
+        "interval": interval,
+        "empirical_bayes": empirical_bayes,
+    }
+    questions = {
+        "above": above,
+        "fdr": fdr,
+        "top": top,
+        "control": control,
+        "next_trials": next_trials,
+    }
+    asked = {name: value for name, value in questions.items() if value is not None}
     changes = _changes(settings, flags)
-    commands.fit(file, columns, method, new or [], out, changes, resume)
+    commands.fit(file, columns, method, new or [], asked, out, changes, resume)
 
 
 @app.command("schema")

@@ -413,7 +413,7 @@ class Fit(Decisions):
             ...     unit = each.predict(4, 14)
             ...     print(f"{unit['low'][0]:.3f} {unit['high'][0]:.3f}")
             0.100 0.337
-            0.099 0.343
+            0.100 0.342
         """
         covariance = self.result.covariance
         if covariance is None or not self.is_point:

@@ -81,6 +81,12 @@ def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
         "new_units.csv": record.predictions,
         "agreement.csv": record.agreement,
         "loo.csv": record.loo,
+        "exceedance.csv": record.exceedance,
+        "ranks.csv": record.ranks,
+        "contrasts.csv": record.contrasts,
+        "predictions.csv": record.next_counts,
+        "checks.csv": record.checks,
+        "influence.csv": record.influence,
     }
     for name, table in tables.items():
         if table is not None:

@@ -8,13 +8,15 @@ import numpy as np
 from hierjax.checks import agreement, baselines
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import new_units, resolved
+from hierjax.experiment.questions import decide, judge
 from hierjax.experiment.record import NewUnits, RunRecord
 from hierjax.experiment.runner import Fitted, Prepared, statuses
+from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.inference import Quadrature
 from hierjax.table import Table
 
-__all__ = ["answer"]
+__all__ = ["answer", "as_asked"]
 
 HYPER = "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
 UNITS = "method,label,successes,trials,raw_rate,mean,sd,low,median,high,shrinkage"
@@ -37,8 +39,10 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
     """
     config = prepared.config
     fits, asked, level = found.fits, new_units(config), config.level
+    telling = {name: as_asked(each, config) for name, each in fits.items()}
     reference, notes = _reference(prepared, found) if compare else (None, [])
     compared = _agreement(fits, reference, asked)
+    answered_by, answers, refused = _questions(prepared, fits, reference, compare)
     return RunRecord(
         name=config.name,
         config=resolved(config),
@@ -48,21 +52,65 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
         new_units=asked,
         level=level,
         hyper=_stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
-        units=_stacked({name: each.unit_table(level) for name, each in fits.items()}, UNITS),
-        predictions=_predictions(fits, asked, level),
+        units=_stacked(
+            {name: each.unit_table(level, config.interval) for name, each in telling.items()}, UNITS
+        ),
+        predictions=_predictions(telling, asked, config),
         agreement=compared,
         loo=_leave_one_out(prepared, fits, reference) if compare else None,
-        warnings=(*prepared.warnings, *notes, *_method_notes(found), *_disagreements(compared)),
+        answered_by=answered_by,
+        **answers,
+        warnings=(
+            *prepared.warnings,
+            *notes,
+            *_method_notes(found),
+            *_disagreements(compared),
+            *refused,
+        ),
         seconds=found.seconds,
     )
 
 
-def _predictions(fits: Mapping[str, Fit], asked: NewUnits, level: float) -> Table:
+def _questions(
+    prepared: Prepared, fits: Mapping[str, Fit], reference: Fit | None, judged: bool
+) -> tuple[str, dict[str, Table], list[str]]:
+    """Who answers questions about units, the answers, and why there are none."""
+    candidates = {name: each for name, each in fits.items() if not each.is_point} or fits
+    name, fit = next(
+        ((name, each) for name, each in fits.items() if each is reference),
+        next(iter(candidates.items()), ("", None)),
+    )
+    if fit is None:
+        return "", {}, []
+    try:
+        answers = decide(prepared, as_asked(fit, prepared.config))
+    except InferenceError as error:
+        return name, {}, [f"{name}: {error}"]
+    return name, answers | (judge(prepared, fit) if judged else {}), []
+
+
+def as_asked(fit: Fit, config: Config) -> Fit:
+    """The fit that answers about units: of a point estimate, corrected for its error if asked.
+
+    Args:
+        fit: What a method found.
+        config: The configuration.
+
+    Returns:
+        The fit itself, or `Fit.corrected`.
+    """
+    wanted = config.empirical_bayes == "corrected" and fit.is_point
+    return fit.corrected() if wanted and fit.result.covariance is not None else fit
+
+
+def _predictions(fits: Mapping[str, Fit], asked: NewUnits, config: Config) -> Table:
     """What each method says of the units asked about."""
     if not len(asked):
         return _stacked({}, UNITS)
     tables = {
-        name: each.predict(asked.successes, asked.trials, level=level, label=asked.labels)
+        name: each.predict(
+            asked.successes, asked.trials, config.level, asked.labels, config.interval
+        )
         for name, each in fits.items()
     }
     return _stacked(tables, UNITS)

@@ -53,6 +53,7 @@ def fit(
     columns: Mapping[str, str | None],
     method: str,
     new: Sequence[str],
+    questions: Mapping[str, Any],
     out: Path | None,
     changes: Sequence[str],
     resume: bool,
@@ -65,6 +66,7 @@ def fit(
             `success_column` and `unit`.
         method: The method's name.
         new: Units to ask about, as ``4/14``.
+        questions: What is asked of the units, by the configuration's names.
         out: The run's directory, or a CSV or Parquet file for the table with its answers; none by
             default.
         changes: Changes to the configuration, as ``seed=2``.
@@ -86,10 +88,17 @@ def fit(
         "data": {"path": file, **names},
         "methods": [{"method": method}],
         "new_units": asked,
+        "questions": dict(questions),
     }
     if out is not None and is_table_file(out):
         if resume:
             raise ConfigError(f"--resume: expected a run's directory with --out, found {out}")
+        if questions:
+            flag = "--next" if (name := next(iter(questions))) == "next_trials" else f"--{name}"
+            raise ConfigError(
+                f"{flag}: expected no --out, or a run's directory, as the table takes no further "
+                f"answers, found {out}"
+            )
         from hierjax.experiment.fit_file import fit_to_file
 
         fit_to_file(file, table_columns(**names), given, changes, out, _print_file_fit)
@@ -182,8 +191,10 @@ def _print_size(units: int, successes: int, trials: int) -> None:
 def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     """The answers of the only method."""
     from hierjax.experiment import terminal
+    from hierjax.experiment.decision_tables import decisions
 
     out, counts = terminal.console(), record.counts
+    level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
         _print_size(len(counts), counts.total_successes, counts.total_trials)
     for name, found in record.fits.items():
@@ -192,9 +203,10 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
         if not found.is_point and np.isnan(record.hyper["mean"]).any():
             out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
         if with_units:
-            terminal.units(record.units, record.level, out, "Units")
+            terminal.units(record.units, level, out, "Units")
         if len(record.new_units):
-            terminal.units(record.predictions, record.level, out, "New units")
+            terminal.units(record.predictions, level, out, "New units")
+    decisions(record, out)
 
 
 def _conclude(record: "RunRecord", out: Path | None) -> None:

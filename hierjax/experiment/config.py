@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hierjax import datasets
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError
+from hierjax.errors import ConfigError, did_you_mean
 from hierjax.experiment import yaml_text
 from hierjax.experiment.record import NewUnits
 from hierjax.reading import read_counts
@@ -17,9 +19,9 @@ from hierjax.reading import read_counts
 # all is refused without.
 if TYPE_CHECKING:
     from hierjax.experiment.complaints import Path as KeyPath
-    from hierjax.experiment.schema import Config
+    from hierjax.experiment.schema import Config, QuestionsConfig
 
-__all__ = ["load", "load_counts", "new_units", "resolved", "validated"]
+__all__ = ["check_questions", "load", "load_counts", "new_units", "resolved", "validated"]
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
@@ -218,3 +220,28 @@ def _step(value: Any, part: str, setting: str, path: "KeyPath") -> str | int:
         raise ConfigError(f"{place}: expected keys with values, found {value!r}")
     value.setdefault(part, None)
     return part
+
+
+def check_questions(questions: "QuestionsConfig", counts: Counts) -> None:
+    """Refuses questions that these units cannot answer.
+
+    Args:
+        questions: What is asked.
+        counts: The units.
+
+    Raises:
+        ConfigError: If more units are to be at the top than there are, or the control is not one
+            unit's label.
+    """
+    units = len(counts)
+    if questions.top is not None and questions.top > units:
+        raise ConfigError(
+            f"questions.top: expected at most {units} (the number of units), found {questions.top}"
+        )
+    if questions.control is None:
+        return
+    times = int(np.sum(counts.labels == questions.control))
+    if times != 1:
+        hint = did_you_mean(questions.control, map(str, counts.labels)) if not times else ""
+        found = repr(questions.control) + (f", which {times} units have" if times else hint)
+        raise ConfigError(f"questions.control: expected the label of one unit, found {found}")

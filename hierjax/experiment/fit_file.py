@@ -37,7 +37,7 @@ def fit_to_file(
     """
     table_file.check_target(out)
     with table_file.opened(path, columns, out) as table:
-        from hierjax.experiment.answers import answer
+        from hierjax.experiment.answers import answer, as_asked
         from hierjax.experiment.config import validated
         from hierjax.experiment.runner import fit_all, prepare
         from hierjax.experiment.terminal import watch
@@ -50,7 +50,10 @@ def fit_to_file(
         show(record, table)
         for found in record.fits.values():
             successes, trials = table.pairs
-            answers = found.predict(successes, trials, level=config.level)
+            telling = as_asked(found, config)
+            answers = telling.predict(
+                successes, trials, level=config.level, interval=config.interval
+            )
             kept = {name: answers[name] for name in answers if name not in _IN_THE_TABLE}
             table.write(out, kept)
 

@@ -57,6 +57,14 @@ class RunRecord:
             mcse, z``; None where no quadrature succeeded.
         loo: Leave-one-unit-out, columns ``model, elpd, se``, for no pooling, complete pooling and
             partial pooling; None where no method that averages over the hyperparameters succeeded.
+        answered_by: The method that answers the questions below, the exact one where there is one.
+        exceedance: `Fit.exceedance`; None where not asked, as of the next three.
+        ranks: `Fit.ranks`.
+        contrasts: `Fit.contrasts`.
+        next_counts: `Fit.predictions`.
+        checks: Posterior predictive checks and the likelihood ratio of complete pooling, columns
+            ``check, observed, mean, low, high, tail_probability, mcse``.
+        influence: `Fit.influence`; None for a method that has none.
         warnings: What a reader should know before trusting the answers, one sentence or two each.
         seconds: Wall seconds of each stage of the run so far, by the stage's name.
         manifest: As ``manifest.json`` holds it: versions, device, precision, seed, status and
@@ -75,6 +83,13 @@ class RunRecord:
     predictions: "Table"
     agreement: "Table | None" = None
     loo: "Table | None" = None
+    answered_by: str = ""
+    exceedance: "Table | None" = None
+    ranks: "Table | None" = None
+    contrasts: "Table | None" = None
+    next_counts: "Table | None" = None
+    checks: "Table | None" = None
+    influence: "Table | None" = None
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from jaxtyping import Array, Key
 
 from hierjax.counts import Counts
 from hierjax.errors import InferenceError, ModelError
-from hierjax.experiment.config import load_counts
+from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
@@ -107,6 +107,7 @@ def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None
         ModelError: If the posterior would be improper.
     """
     counts, odd = loaded or with_warnings(lambda: load_counts(config))
+    check_questions(config.questions, counts)
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)

@@ -159,6 +159,21 @@ class NewUnitConfig(Strict):
         return self
 
 
+class QuestionsConfig(Strict):
+    """What is asked of the units beyond their estimates; nothing by default."""
+
+    above: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Rate that units are to exceed, for a list of those that do."""
+    fdr: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Expected share of false discoveries allowed on that list."""
+    top: Annotated[int, Field(ge=1)] | None = None
+    """How many units are to be at the top, for ranks."""
+    control: str | None = None
+    """Label of the unit that every other is to be compared with."""
+    next_trials: Annotated[int, Field(ge=1)] | None = None
+    """Number of next trials of every unit, for predictions of their successes."""
+
+
 class MethodEntry(Strict):
     """A method, its settings and what to call it."""
 
@@ -255,8 +270,14 @@ class Config(Strict):
     """How to infer the model; by default every method with its own defaults."""
     new_units: list[NewUnitConfig] = []
     """Units to be asked about that are not part of the data."""
+    questions: QuestionsConfig = QuestionsConfig()
+    """What is asked of the units."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of every interval."""
+    interval: Literal["equal_tailed", "highest_density"] = "equal_tailed"
+    """Kind of the units' intervals."""
+    empirical_bayes: Literal["plug_in", "corrected"] = "plug_in"
+    """Whether units' answers by point estimates leave out the estimate's error, or carry it."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """Seed of all random numbers."""
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
     from hierjax.table import Table
 
-__all__ = ["console", "hyperparameters", "number", "overview", "units", "warn", "watch"]
+__all__ = [
+    "console",
+    "grid",
+    "hyperparameters",
+    "number",
+    "overview",
+    "printable",
+    "units",
+    "warn",
+    "watch",
+]
 
 _WIDEST = 1000
 _MOST_UNITS, _SHOWN_UNITS = 40, 10
@@ -78,20 +88,18 @@ def watch(name: str) -> Iterator[Callable[[int, int], None] | None]:
 def warn(texts: Sequence[str], out: Console) -> None:
     """Prints warnings, one a line."""
     for text in texts:
-        out.print(Text("warning: ", "yellow") + Text(_printable(text)))
+        out.print(Text("warning: ", "yellow") + Text(printable(text)))
 
 
 def overview(record: "RunRecord", out: Console) -> None:
     """Prints one line a method: estimates, the first new unit, agreement, seconds, status."""
-    grid = _grid(["method"])
+    lines = grid(["method"])
     names = ["alpha", "beta"]
     if len(record.new_units):
-        names.append(
-            textwrap.shorten(_printable(record.new_units.labels[0]), 24, placeholder="...")
-        )
+        names.append(textwrap.shorten(printable(record.new_units.labels[0]), 24, placeholder="..."))
     for column in [*names, "max |z|", "seconds"]:
-        grid.add_column(column, justify="right", no_wrap=True)
-    grid.add_column("status", no_wrap=True)
+        lines.add_column(column, justify="right", no_wrap=True)
+    lines.add_column("status", no_wrap=True)
     hyper = {(row["method"], row["parameter"]): row for row in record.hyper.rows()}
     first: dict[str, dict[str, Any]] = {}
     for row in record.predictions.rows():
@@ -108,8 +116,8 @@ def overview(record: "RunRecord", out: Console) -> None:
             cells += ["-"] * (len(names) + 1)
             status = "failed"
         seconds = record.seconds.get(name, math.nan)
-        grid.add_row(*cells, f"{seconds:.1f}", _coloured(status))
-    out.print(grid)
+        lines.add_row(*cells, f"{seconds:.1f}", _coloured(status))
+    out.print(lines)
     points = [name for name, fit in record.fits.items() if fit.is_point]
     estimates = f" ({' and '.join(points)}: estimates)" if points else ""
     out.print(f"alpha, beta: posterior medians{estimates}", style="dim")
@@ -126,43 +134,46 @@ def hyperparameters(table: "Table", level: float, out: Console) -> None:
     columns["ess"] = np.minimum(table["ess_bulk"], table["ess_tail"])
     shown = [name for name in columns if not np.isnan(columns[name]).all()]
     out.print("\nHyperparameters", style="bold")
-    grid = _grid(["parameter"])
+    lines = grid(["parameter"])
     for name in shown:
-        grid.add_column(_heading(name, level), justify="right", no_wrap=True)
+        lines.add_column(_heading(name, level), justify="right", no_wrap=True)
     for row, parameter in enumerate(table["parameter"].tolist()):
         cells = [_hyper_cell(name, float(columns[name][row])) for name in shown]
-        grid.add_row(parameter, *cells)
-    out.print(grid)
+        lines.add_row(parameter, *cells)
+    out.print(lines)
 
 
-def units(table: "Table", level: float, out: Console, title: str) -> None:
-    """Prints units, of many only those with the lowest and the highest rates."""
+def units(table: "Table", level: float | None, out: Console, title: str) -> None:
+    """Prints units, of many only those with the lowest and the highest rates.
+
+    Without a level the ends of intervals are no quantiles, and are called low and high.
+    """
     rows = list(table.rows())
     cut = len(rows) > _MOST_UNITS
     if cut:
         rows.sort(key=lambda row: row["mean"])
         title += f" ({_SHOWN_UNITS} lowest and {_SHOWN_UNITS} highest means of {len(rows):,})"
     out.print(f"\n{title}", style="bold")
-    grid = _grid(["label"])
+    lines = grid(["label"])
     whole = ["successes", "trials"]
     real = ["raw_rate", "mean", "sd", "low", "high", "shrinkage"]
     for name in [*whole, *real]:
-        grid.add_column(_heading(name, level), justify="right", no_wrap=True)
+        lines.add_column(_heading(name, level), justify="right", no_wrap=True)
     for position, row in enumerate(rows):
         if cut and position == _SHOWN_UNITS:
-            grid.add_row("...")
+            lines.add_row("...")
         if not cut or position < _SHOWN_UNITS or position >= len(rows) - _SHOWN_UNITS:
             cells = [f"{row[name]:,}" for name in whole] + [number(row[name]) for name in real]
-            grid.add_row(_printable(str(row["label"])), *cells)
-    out.print(grid)
+            lines.add_row(printable(str(row["label"])), *cells)
+    out.print(lines)
 
 
-def _grid(text_columns: Sequence[str]) -> Grid:
+def grid(text_columns: Sequence[str]) -> Grid:
     """A table without lines, two spaces between columns."""
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in text_columns:
-        grid.add_column(name, overflow="fold")
-    return grid
+        table.add_column(name, overflow="fold")
+    return table
 
 
 def _hyper_cell(name: str, value: float) -> str:
@@ -173,7 +184,9 @@ def _hyper_cell(name: str, value: float) -> str:
     return number(value, 3 if name == "sd" else 4)
 
 
-def _heading(name: str, level: float) -> str:
+def _heading(name: str, level: float | None) -> str:
+    if level is None:
+        return name.replace("_", " ")
     quantiles = {"low": (1 - level) / 2, "high": (1 + level) / 2}
     return f"{100 * quantiles[name]:g} %" if name in quantiles else name.replace("_", " ")
 
@@ -195,6 +208,6 @@ def _coloured(status: str) -> Text:
     return Text(status, {"converged": "green", "failed": "red"}.get(status, "yellow"))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text from a data file, without what could command a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)

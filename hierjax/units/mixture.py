@@ -18,6 +18,7 @@ __all__ = ["Mixture", "condense"]
 _SMALLEST_RULE = 2
 # From this error on every second row of a lattice will do.
 _COARSE = 1e-6
+_SIZES = (1, 64, 256, 768, 2048)
 # Points of a mixture that draws are merged into.
 _CELLS = 400
 
@@ -64,11 +65,8 @@ def _filled(points: np.ndarray, weights: np.ndarray, gaps: np.ndarray) -> Mixtur
 
 
 def _size_class(size: int) -> int:
-    """1, or a power of two, or one and a half: few sizes, so few compilations."""
-    if size == 1:
-        return 1
-    whole = 1 << (size - 1).bit_length()
-    return max(64, whole * 3 // 4 if size <= whole * 3 // 4 else whole)
+    """One of few sizes, so that there are few compilations."""
+    return next((most for most in _SIZES if size <= most), -(-size // _SIZES[-1]) * _SIZES[-1])
 
 
 def _condense_lattice(

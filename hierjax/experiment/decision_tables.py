@@ -1,0 +1,73 @@
+"""What is asked of units, on the terminal: lists, ranks, contrasts and predictions."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from hierjax.experiment.terminal import grid, number, printable
+
+if TYPE_CHECKING:
+    from hierjax.experiment.record import RunRecord
+
+__all__ = ["decisions"]
+
+# Rows shown of a table that is longer.
+_SHOWN = 20
+
+
+def decisions(record: "RunRecord", out: Console) -> None:
+    """Prints the answers to the questions of a run.
+
+    Args:
+        record: The run.
+        out: Where to print.
+    """
+    questions = record.config["questions"]
+    names: tuple[str, ...]
+    if (table := record.exceedance) is not None:
+        chosen = table["selected"]
+        count, rate, share = int(chosen.sum()), questions["above"], 100 * questions["fdr"]
+        title = f"Above {rate:g}: {count} of {len(table)} units"
+        rows = [row for row in table.rows() if row["selected"]]
+        rows.sort(key=lambda row: row["pep"])
+        names = ("successes", "trials", "probability_above", "pep", "q_value")
+        _print(out, title, rows, names)
+        note = f"expected false discoveries among them: at most {share:g} %"
+        out.print(note, style="dim")
+    if (table := record.ranks) is not None:
+        rows = sorted(table.rows(), key=lambda row: (not row["in_top_k"], row["expected_rank"]))
+        top = questions["top"]
+        names = ("successes", "trials", "expected_rank", "low", "high", "p_best", "p_top_k")
+        _print(out, f"Ranks: the likeliest top {top}", rows[:top], names)
+        members = float(np.sum(table["p_top_k"][table["in_top_k"]]))
+        out.print(f"expected number of true members: {members:.1f} of {top}", style="dim")
+    if (table := record.contrasts) is not None:
+        rows = sorted(table.rows(), key=lambda row: -row["p_greater"])
+        names = ("p_greater", "difference_mean", "difference_low", "difference_high",
+                 "ratio_low", "ratio_high", "expected_loss")  # fmt: skip
+        _print(out, f"Against {printable(str(questions['control']))}", rows, names)
+    if (table := record.next_counts) is not None:
+        names = ("successes", "trials", "mean", "sd", "low", "median", "high")
+        title = f"Successes in the next {questions['next_trials']:,} trials"
+        _print(out, title, list(table.rows()), names)
+
+
+def _print(
+    out: Console, title: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> None:
+    out.print(f"\n{title}", style="bold")
+    table = grid(["label"])
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for row in rows[:_SHOWN]:
+        table.add_row(printable(str(row["label"])), *(_cell(row[name]) for name in names))
+    if rows:
+        out.print(table)
+    if len(rows) > _SHOWN:
+        out.print(f"... and {len(rows) - _SHOWN:,} more", style="dim")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | np.integer) else number(value)

@@ -1,0 +1,64 @@
+"""What a run's configuration asks of the units, and how it checks the fit that answers."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from hierjax.errors import InferenceError, ModelError
+from hierjax.experiment.runner import Prepared, method_key
+from hierjax.fitting import Fit
+from hierjax.table import Table
+
+__all__ = ["decide", "judge"]
+
+_RANKS, _CHECKS = "ranks", "checks"
+
+
+def decide(prepared: Prepared, fit: Fit) -> dict[str, Table]:
+    """Answers to what is asked, by name of the record's field.
+
+    Args:
+        prepared: Configuration and data.
+        fit: The fit that answers.
+
+    Returns:
+        Tables of what was asked and has an answer.
+    """
+    config, asked = prepared.config, prepared.config.questions
+    found: dict[str, Table] = {}
+    if asked.above is not None:
+        found["exceedance"] = fit.exceedance(asked.above, asked.fdr)
+    if asked.next_trials is not None:
+        found["next_counts"] = fit.predictions(asked.next_trials, config.level)
+    if asked.top is not None:
+        key = method_key(config.seed, _RANKS)
+        found["ranks"] = fit.ranks(asked.top, key=key, level=config.level)
+    if asked.control is not None:
+        found["contrasts"] = fit.contrasts(asked.control, config.level)
+    return found
+
+
+def judge(prepared: Prepared, fit: Fit) -> dict[str, Table]:
+    """Checks of the fit and the influence of its units, where the method has them."""
+    found: dict[str, Table] = {}
+    with suppress(InferenceError, ModelError):
+        found["checks"] = _checks(prepared, fit)
+    with suppress(InferenceError, ModelError):
+        found["influence"] = fit.influence()
+    return found
+
+
+def _checks(prepared: Prepared, fit: Fit) -> Table:
+    """Posterior predictive checks, and below them the likelihood ratio of complete pooling."""
+    key = method_key(prepared.config.seed, _CHECKS)
+    predictive = fit.posterior_predictive(key, level=prepared.config.level)
+    pooling = fit.pooling()
+    names = ("observed", "mean", "low", "high", "tail_probability", "mcse")
+    ratio: Mapping[str, Any] = {
+        "observed": pooling.likelihood_ratio, "tail_probability": pooling.p_value
+    }  # fmt: skip
+    columns = {name: [*predictive[name], ratio.get(name, np.nan)] for name in names}
+    labels = [*predictive["statistic"], "likelihood_ratio_of_complete_pooling"]
+    return Table({"check": labels, **columns})
