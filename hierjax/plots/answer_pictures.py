@@ -1,11 +1,10 @@
 """The figures of a run that show what its leading fit says of units, and checks of that fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from hierjax.checks import PredictiveCheck
 from hierjax.checks.loo import require_proper_without_one
 from hierjax.errors import ModelError
 from hierjax.experiment.record import RunRecord
@@ -22,11 +21,10 @@ from hierjax.plots.rank_map import rank_heat_map
 from hierjax.plots.style import is_complete_pooling, leading, new_panels
 from hierjax.table import Table
 
-__all__ = ["answer_pictures", "check_pictures"]
+__all__ = ["answer_pictures", "answering", "check_pictures"]
 
-# Draws for figures, which need less than answers do, and rates drawn for ranks.
-_REPLICATES = 1000
-_RATES = 2_000_000
+# Draws and rates drawn at most: figures need less than answers do.
+_DRAWS, _RATES = 4000, 4_000_000
 
 
 def _table(run: RunRecord, name: str) -> Table | None:
@@ -35,8 +33,13 @@ def _table(run: RunRecord, name: str) -> Table | None:
     return table if table is not None and len(table) else None
 
 
-def _seed(run: RunRecord) -> int:
-    return int(run.config.get("seed") or 0)
+def _draws(run: RunRecord) -> int:
+    return int(np.clip(_RATES // len(run.counts), 200, _DRAWS))
+
+
+def answering(run: RunRecord) -> str:
+    """Name of the method that answers questions about units."""
+    return run.answered_by or leading(run.fits)
 
 
 def answer_pictures(run: RunRecord) -> Iterator[Picture]:
@@ -48,7 +51,7 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
     Yields:
         The figures.
     """
-    name = leading(run.fits)
+    name = answering(run)
     fit, table = run.fits[name], estimates(run)[name]
     yield from _caterpillar(run, fit, table)
     yield from _funnel(run, fit, table)
@@ -97,8 +100,7 @@ def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     table = _table(run, "exceedance")
     if table is None:
         return
-    asked = run.config.get("exceedance")
-    fdr = (asked if isinstance(asked, Mapping) else run.config).get("fdr")
+    fdr = (run.config.get("questions") or {}).get("fdr")
     allowed = "is chosen so that few are." if fdr is None else f"ends where it would pass {fdr:g}."
     side, cut = "above" if is_above(table) else "below", float(table["threshold"][0])
     yield Picture(
@@ -117,9 +119,8 @@ def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
 def _ranks(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     if _table(run, "ranks") is None or is_complete_pooling(fit):
         return
-    units = len(run.counts)
-    draws = int(np.clip(_RATES // units, 200, 2000))
-    key = method_key(_seed(run), "rank_heat_map")
+    units, draws = len(run.counts), _draws(run)
+    key = method_key(run.config["seed"], "ranks")
     yield Picture(
         "ranks",
         "units",
@@ -157,7 +158,7 @@ def check_pictures(run: RunRecord) -> Iterator[Picture]:
     Yields:
         The figures.
     """
-    fit = run.fits[leading(run.fits)]
+    fit = run.fits[answering(run)]
     yield from _influence(run, fit)
     yield from _loo_pit(run, fit)
     yield from _replicates(run, fit)
@@ -206,12 +207,13 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
 
 
 def _replicates(run: RunRecord, fit: Fit) -> Iterator[Picture]:
-    key = method_key(_seed(run), "posterior_predictive")
 
     def draw() -> Axes:
-        check = getattr(run, "checks", None)
-        if not isinstance(check, PredictiveCheck):
-            check = fit.posterior_predictive(key, draws=_REPLICATES)
+        check = getattr(run, "predictive", None)
+        if check is None:
+            # The key of the run's table of checks, whose replicates these are.
+            key = method_key(run.config["seed"], "checks")
+            check = fit.posterior_predictive(key, _draws(run), run.level)
         names = check["statistic"].tolist()
         panels = new_panels(1, len(names), 7.2, 2.7)[0]
         for name, ax in zip(names, panels, strict=True):

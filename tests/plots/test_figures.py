@@ -15,12 +15,16 @@ EVERY = [
     "raw_rates",
     "shrinkage",
     "pooling",
+    "caterpillar",
+    "funnel",
     "interval_widths",
     "hyperparameters",
     "path_type2_mle",
     "agreement",
     "chains_nuts",
     "chains_gibbs",
+    "loo_pit",
+    "posterior_predictive",
 ]
 
 
@@ -67,7 +71,7 @@ def test_every_figure_says_what_to_see(run):
         assert picture.caption.endswith(".")
         assert picture.alt.endswith(".")
     assert "90% intervals" in next(p.caption for p in found if p.name == "pooling")
-    assert len(PICTURES) == 10
+    assert len(PICTURES) == 12
 
 
 def test_estimates_are_each_methods_own(run):
@@ -75,6 +79,40 @@ def test_estimates_are_each_methods_own(run):
     assert list(tables) == list(run.fits)
     for name, fit in run.fits.items():
         assert np.array_equal(tables[name]["mean"], fit.units()["mean"])
+
+
+def test_what_was_asked_is_drawn_as_the_tables_say(rats, exact, tmp_path):
+    asked = {"above": 0.2, "fdr": 0.1, "top": 5, "control": "$70"}
+    counts = hj.Counts(rats.successes, rats.trials, [*rats.labels[:-1], "$70"])
+    fit = hj.Fit(counts, exact.model, exact.method, "float64", exact.result)
+    answers = {
+        "exceedance": fit.exceedance(0.2, 0.1),
+        "ranks": hj.Table({"label": counts.labels}),
+        "contrasts": hj.Table(
+            {
+                "label": ["1", "2"],
+                "control": ["$70", "$70"],
+                "p_greater": [0.01, 0.02],
+                "difference_mean": [-0.2, -0.2],
+                "difference_low": [-0.3, -0.3],
+                "difference_high": [-0.1, -0.1],
+            }
+        ),
+        "influence": fit.influence(),
+    }
+    config = {"seed": 7, "questions": asked}
+    fits = {"type2_mle": point_fit(counts), "quadrature": fit}
+    run = record(counts, fits, config=config, answered_by="quadrature", **answers)
+    found = {picture.name: picture for picture in pictures(run)}
+    assert {"exceedance", "ranks", "contrasts", "influence"} <= set(found)
+    assert found["exceedance"].title == "Which units are above 0.2?"
+    assert found["exceedance"].caption.endswith("ends where it would pass 0.1.")
+    assert "less that of $70, with 90% intervals" in found["contrasts"].caption
+    assert "on the list asked for" in found["funnel"].caption
+    axes = {name: found[name].draw() for name in ("exceedance", "funnel", "contrasts", "influence")}
+    assert "4 of 70 units selected" in axes["exceedance"].texts[0].get_text()
+    assert {text.get_text() for text in axes["funnel"].texts} == {"67", "68", "69", "$70"}
+    assert len(found["ranks"].draw().collections[0].get_array().ravel()) == 70**2
 
 
 def names_drawn(run, tmp_path):
@@ -98,7 +136,8 @@ def test_without_quadrature(rats, tmp_path):
 def test_point_estimates_alone(rats, tmp_path):
     fits = {"moments": point_fit(rats, method=hj.Moments())}
     assert names_drawn(record(rats, fits, new=NEW), tmp_path) == {
-        "model", "new_units", "raw_rates", "shrinkage", "pooling"
+        "model", "new_units", "raw_rates", "shrinkage", "pooling", "caterpillar", "funnel",
+        "loo_pit", "posterior_predictive",
     }  # fmt: skip
 
 
