@@ -2,7 +2,8 @@
 """The report of a run: one page that holds what was asked, the answers, and how far to trust them.
 
 The page needs nothing beside itself: figures are inside it, and there is no script. What it says
-is put together here and in `report_tables`; how it looks is in ``report.html.j2``.
+is put together here, in `report_tables` and in `report_answers`; how it looks is in
+``report.html.j2``.
 """
 
 import base64
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from hierjax.experiment import report_answers, yaml_text
 from hierjax.experiment import report_tables as tables
-from hierjax.experiment import yaml_text
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.rounding import decimals_for, interval, number, seconds, whole
 from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
@@ -67,7 +68,7 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     shown: dict[str, list[dict[str, Any]]] = {
-        section: [] for section in ("model", "units", "hyperparameters", "checks")
+        section: [] for section in ("model", "units", "questions", "hyperparameters", "checks")
     }
     for picture in pictures(run):
         if picture.name in images:
@@ -92,6 +93,9 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         agreement=tables.agreement(run, labels),
         loo=tables.loo(run),
         units=tables.units(run),
+        answering=labels.get(run.answered_by, run.answered_by),
+        questions=report_answers.questions(run),
+        checks=report_answers.checks(run),
         missing=_missing_means(run),
         provenance=tables.provenance(run),
         seconds={labels.get(name, name): seconds(value) for name, value in run.seconds.items()},

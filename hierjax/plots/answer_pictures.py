@@ -105,7 +105,7 @@ def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     side, cut = "above" if is_above(table) else "below", float(table["threshold"][0])
     yield Picture(
         "exceedance",
-        "units",
+        "questions",
         f"Which units are {side} {cut:.4g}?",
         "Units in the order of how sure it is. Thin, the probability that the unit itself is not "
         f"{side}; thick, the expected share of such units among all up to there. The list "
@@ -123,7 +123,7 @@ def _ranks(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     key = method_key(run.config["seed"], "ranks")
     yield Picture(
         "ranks",
-        "units",
+        "questions",
         "How sure is the order?",
         "The probability of each place for each unit, rank 1 for the highest rate. A narrow dark "
         "band would be a sure order.",
@@ -140,7 +140,7 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     single = f", each unit's less that of {next(iter(controls))}" if len(controls) == 1 else ""
     yield Picture(
         "contrasts",
-        "units",
+        "questions",
         "Differences",
         f"Differences of rates{single}, with {100 * run.level:g}% intervals. P(greater) is the "
         "probability that the difference is above zero.",
@@ -223,7 +223,7 @@ def _replicates(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     yield Picture(
         "posterior_predictive",
         "checks",
-        "Would the model make such data?",
+        "Data that the model makes",
         "Data of the same sizes drawn from the fitted model, and the observed data as a line. "
         "P(≥) is the share of drawn data sets with at least the observed value: near 0 or 1, the "
         "model would hardly make such data.",

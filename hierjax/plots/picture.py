@@ -16,7 +16,8 @@ class Picture(NamedTuple):
 
     Attributes:
         name: Its file's name, without ending.
-        section: Where the report shows it: `model`, `units`, `hyperparameters` or `checks`.
+        section: Where the report shows it: `model`, `units`, `questions`, `hyperparameters` or
+            `checks`.
         title: Its heading.
         caption: What to see in it.
         alt: What it shows, for those who cannot see it.

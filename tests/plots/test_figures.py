@@ -67,7 +67,7 @@ def test_every_figure_says_what_to_see(run):
     found = pictures(run)
     assert [picture.name for picture in found] == EVERY
     for picture in found:
-        assert picture.section in ("model", "units", "hyperparameters", "checks")
+        assert picture.section in ("model", "units", "questions", "hyperparameters", "checks")
         assert picture.caption.endswith(".")
         assert picture.alt.endswith(".")
     assert "90% intervals" in next(p.caption for p in found if p.name == "pooling")

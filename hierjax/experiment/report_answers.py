@@ -1,0 +1,185 @@
+"""The report's answers to what was asked of the units, and its checks: rows of rounded text."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hierjax.experiment.record import RunRecord
+from hierjax.experiment.rounding import common_decimals, number, whole
+from hierjax.plots.contrasts import probability
+from hierjax.table import Table
+
+__all__ = ["Part", "checks", "questions"]
+
+_MOST_ROWS = 40
+_CHECKS = {
+    "zeros": "Units without a success",
+    "largest_rate": "Largest raw rate",
+    "variance_of_rates": "Variance of raw rates",
+    "likelihood_ratio_of_complete_pooling": "Likelihood ratio of complete pooling",
+}
+
+
+class Part(NamedTuple):
+    """A question with its answer.
+
+    Attributes:
+        title: What was asked.
+        text: The answer in a sentence.
+        columns: Headings of the table.
+        rows: Its rows, of which there may be none.
+        note: What else a reader should know.
+        figure: Name of the figure that shows it, if there is one.
+    """
+
+    title: str
+    text: str
+    columns: list[str]
+    rows: list[list[str]]
+    note: str
+    figure: str = ""
+
+
+def questions(run: RunRecord) -> list[Part]:
+    """What was asked of the units, in the order of the files.
+
+    Args:
+        run: What the run found.
+
+    Returns:
+        The questions that have an answer.
+    """
+    makers: dict[str, Callable[[RunRecord, Table], Part]] = {
+        "exceedance": _exceedance,
+        "ranks": _ranks,
+        "contrasts": _contrasts,
+        "next_counts": _next_counts,
+    }
+    tables = ((make, getattr(run, name)) for name, make in makers.items())
+    return [make(run, table) for make, table in tables if table is not None]
+
+
+def _unit(row: dict[str, Any]) -> list[str]:
+    return [str(row["label"]), whole(row["successes"]), whole(row["trials"])]
+
+
+def _left_out(rows: list[dict[str, Any]], file: str) -> str:
+    more = f"{len(rows) - _MOST_ROWS:,} more are" if len(rows) > _MOST_ROWS else "All is"
+    return f"{more} in {file}."
+
+
+def _ends(run: RunRecord) -> tuple[str, str]:
+    return f"{50 * (1 - run.level):.4g}%", f"{50 * (1 + run.level):.4g}%"
+
+
+def _exceedance(run: RunRecord, table: Table) -> Part:
+    asked = run.config["questions"]
+    rows = sorted((row for row in table.rows() if row["selected"]), key=lambda row: row["pep"])
+    wrong = sum(row["pep"] for row in rows)
+    text = (
+        f"{len(rows):,} of {len(table):,} units are listed, of which {number(wrong, 2)} are "
+        f"expected not to be above {asked['above']:g}. A longer list would be expected to have "
+        f"more than {100 * asked['fdr']:g}% of such units."
+    )
+    cells = [
+        [*_unit(row), probability(row["probability_above"]), probability(row["q_value"])]
+        for row in rows[:_MOST_ROWS]
+    ]
+    columns = ["Unit", "Successes", "Trials", "P(above)", "Wrong up to it"]
+    title = f"Which units are above {asked['above']:g}?"
+    note = "The last column is the expected share of wrong units in the list up to there (q-value)."
+    return Part(title, text, columns, cells, f"{note} {_left_out(rows, 'exceedance.csv')}",
+                "exceedance")  # fmt: skip
+
+
+def _ranks(run: RunRecord, table: Table) -> Part:
+    top = run.config["questions"]["top"]
+    chosen = [row for row in table.rows() if row["in_top_k"]]
+    rows = sorted(chosen, key=lambda row: row["expected_rank"])
+    members = sum(row["p_top_k"] for row in rows)
+    text = (
+        f"These {len(rows):,} units are the likeliest to have the {top:,} highest rates; "
+        f"{number(members, 1)} of them are expected to."
+    )
+    places = (("expected_rank", 1), ("low", 0), ("high", 0))
+    cells = [
+        [
+            *_unit(row),
+            *(number(row[key], decimals) for key, decimals in places),
+            *(probability(row[key]) for key in ("p_best", "p_top_k")),
+        ]
+        for row in rows[:_MOST_ROWS]
+    ]
+    columns = ["Unit", "Successes", "Trials", "Expected rank", *_ends(run), "P(best)", "P(top)"]
+    note = (
+        f"Rank 1 is the highest rate. Ranks of all units are in ranks.csv, {len(table):,} in all."
+    )
+    return Part(f"Which units are the top {top:,}?", text, columns, cells, note, "ranks")
+
+
+def _contrasts(run: RunRecord, table: Table) -> Part:
+    control = run.config["questions"]["control"]
+    greater = np.asarray(table["p_greater"])
+    text = (
+        f"Of {len(table):,} units, {int(np.sum(greater > 0.95)):,} have a higher rate than "
+        f"{control} with a probability above 95%, and {int(np.sum(greater < 0.05)):,} a lower one."
+    )
+    rows = sorted(table.rows(), key=lambda row: -abs(row["p_greater"] - 0.5))[:_MOST_ROWS]
+    rows.sort(key=lambda row: -row["difference_mean"])
+    names = ("difference_mean", "difference_low", "difference_high")
+    widths = (0.3 * (row["difference_high"] - row["difference_low"]) for row in rows)
+    places = common_decimals(widths)
+    cells = [
+        [str(row["label"]), probability(row["p_greater"])]
+        + [number(row[name], places) for name in names]
+        + [number(row[name], 2) for name in ("ratio_low", "ratio_high")]
+        for row in rows
+    ]
+    low, high = _ends(run)
+    columns = ["Unit", "P(greater)", "Difference", low, high, f"Ratio, {low}", high]
+    note = "The most certain comparisons. " if len(table) > _MOST_ROWS else ""
+    note += f"The expected loss of choosing a unit over {control} is in contrasts.csv."
+    return Part(f"How do units compare with {control}?", text, columns, cells, note, "contrasts")
+
+
+def _next_counts(run: RunRecord, table: Table) -> Part:
+    trials = run.config["questions"]["next_trials"]
+    rows = sorted(table.rows(), key=lambda row: -row["mean"])
+    keys = (("mean", 1), ("sd", 1), ("low", 0), ("median", 0), ("high", 0))
+    cells = [
+        [*_unit(row), *(number(row[key], places) for key, places in keys)]
+        for row in rows[:_MOST_ROWS]
+    ]
+    low, high = _ends(run)
+    columns = ["Unit", "Successes", "Trials", "Mean", "SD", low, "Median", high]
+    text = (
+        f"The number of successes among {trials:,} further trials of each unit, with the chance "
+        "of the trials themselves."
+    )
+    title = f"What will the next {trials:,} trials bring?"
+    return Part(title, text, columns, cells, _left_out(rows, "predictions.csv"))
+
+
+def checks(run: RunRecord) -> list[list[str]]:
+    """Posterior predictive checks, and the likelihood ratio of complete pooling.
+
+    Args:
+        run: What the run found.
+
+    Returns:
+        One row a check: what, observed, mean, low, high, tail probability.
+    """
+    return list(_check_rows([] if run.checks is None else run.checks.rows()))
+
+
+def _check_rows(rows: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+    for row in rows:
+        width = 0.3 * (row["high"] - row["low"])
+        places = common_decimals([width], 2) if width > 0 else 2
+        names = ("observed", "mean", "low", "high")
+        yield [
+            _CHECKS.get(row["check"], str(row["check"])),
+            *(number(row[name], places) for name in names),
+            probability(row["tail_probability"]),
+        ]
