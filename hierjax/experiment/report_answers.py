@@ -12,7 +12,7 @@ from hierjax.table import Table
 
 __all__ = ["Part", "checks", "questions"]
 
-_MOST_ROWS = 40
+_MOST_ROWS = 25
 _CHECKS = {
     "zeros": "Units without a success",
     "largest_rate": "Largest raw rate",
@@ -65,8 +65,8 @@ def _unit(row: dict[str, Any]) -> list[str]:
 
 
 def _left_out(rows: list[dict[str, Any]], file: str) -> str:
-    more = f"{len(rows) - _MOST_ROWS:,} more are" if len(rows) > _MOST_ROWS else "All is"
-    return f"{more} in {file}."
+    more = f"{len(rows) - _MOST_ROWS:,} more" if len(rows) > _MOST_ROWS else "All units"
+    return f"{more} are in {file}."
 
 
 def _ends(run: RunRecord) -> tuple[str, str]:

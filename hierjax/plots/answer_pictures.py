@@ -106,7 +106,7 @@ def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     yield Picture(
         "exceedance",
         "questions",
-        f"Which units are {side} {cut:.4g}?",
+        f"How long a list of units {side} {cut:.4g}?",
         "Units in the order of how sure it is. Thin, the probability that the unit itself is not "
         f"{side}; thick, the expected share of such units among all up to there. The list "
         f"{allowed}",
@@ -198,8 +198,8 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "Are units where predictions put them?",
         "Each unit's count has a place in its prediction from all other units, 0 for the lowest "
         "and 1 for the highest. Places of a good model are spread evenly, and the curve stays "
-        "near zero, within the band. A curve that first rises and then falls says that units lie "
-        "further out than predicted.",
+        "near zero, within the band. A curve above zero at the left and below it at the right says "
+        "that units lie further out than predicted.",
         "Curve of the distribution of the units' places, less an even one, within a band around "
         "zero.",
         lambda: loo_pit(fit, pit=getattr(run, "loo_pit", None)),

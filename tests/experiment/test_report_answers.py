@@ -153,5 +153,5 @@ def test_long_lists_are_cut_and_say_where_the_rest_is(run):
         }
     )
     part = questions(dataclasses.replace(run, exceedance=table))[0]
-    assert len(part.rows) == 40
-    assert part.note.endswith("60 more are in exceedance.csv.")
+    assert len(part.rows) == 25
+    assert part.note.endswith("75 more are in exceedance.csv.")

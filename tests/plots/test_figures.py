@@ -105,7 +105,7 @@ def test_what_was_asked_is_drawn_as_the_tables_say(rats, exact, tmp_path):
     run = record(counts, fits, config=config, answered_by="quadrature", **answers)
     found = {picture.name: picture for picture in pictures(run)}
     assert {"exceedance", "ranks", "contrasts", "influence"} <= set(found)
-    assert found["exceedance"].title == "Which units are above 0.2?"
+    assert found["exceedance"].title == "How long a list of units above 0.2?"
     assert found["exceedance"].caption.endswith("ends where it would pass 0.1.")
     assert "less that of $70, with 90% intervals" in found["contrasts"].caption
     assert "on the list asked for" in found["funnel"].caption
