@@ -64,6 +64,7 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
             *prepared.warnings,
             *notes,
             *_method_notes(found),
+            *_uncorrected(fits, config),
             *_disagreements(compared),
             *refused,
         ),
@@ -82,11 +83,9 @@ def _questions(
     )
     if fit is None:
         return "", {}, []
-    try:
-        answers = decide(prepared, as_asked(fit, prepared.config))
-    except InferenceError as error:
-        return name, {}, [f"{name}: {error}"]
-    return name, answers | (judge(prepared, fit) if judged else {}), []
+    answers, refused = decide(prepared, as_asked(fit, prepared.config))
+    answers |= judge(prepared, fit) if judged else {}
+    return name, answers, [f"{name}: {why}" for why in refused]
 
 
 def as_asked(fit: Fit, config: Config) -> Fit:
@@ -101,6 +100,15 @@ def as_asked(fit: Fit, config: Config) -> Fit:
     """
     wanted = config.empirical_bayes == "corrected" and fit.is_point
     return fit.corrected() if wanted and fit.result.covariance is not None else fit
+
+
+def _uncorrected(fits: Mapping[str, Fit], config: Config) -> list[str]:
+    """Point estimates that have no error to carry, though it is asked for."""
+    return [
+        f"{name}: no standard errors, so its answers about units are plug-in"
+        for name, fit in fits.items()
+        if config.empirical_bayes == "corrected" and fit.is_point and fit.result.covariance is None
+    ]
 
 
 def _predictions(fits: Mapping[str, Fit], asked: NewUnits, config: Config) -> Table:

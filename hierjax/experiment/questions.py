@@ -1,6 +1,6 @@
 """What a run's configuration asks of the units, and how it checks the fit that answers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ __all__ = ["decide", "judge"]
 _RANKS, _CHECKS = "ranks", "checks"
 
 
-def decide(prepared: Prepared, fit: Fit) -> dict[str, Table]:
+def decide(prepared: Prepared, fit: Fit) -> tuple[dict[str, Table], list[str]]:
     """Answers to what is asked, by name of the record's field.
 
     Args:
@@ -24,20 +24,26 @@ def decide(prepared: Prepared, fit: Fit) -> dict[str, Table]:
         fit: The fit that answers.
 
     Returns:
-        Tables of what was asked and has an answer.
+        Tables of what was asked and has an answer, and why the rest has none.
     """
     config, asked = prepared.config, prepared.config.questions
+    key = method_key(config.seed, _RANKS)
+    answers: dict[str, tuple[Any, Callable[[Any], Table]]] = {
+        "exceedance": (asked.above, lambda rate: fit.exceedance(rate, asked.fdr)),
+        "next_counts": (asked.next_trials, lambda m: fit.predictions(m, config.level)),
+        "ranks": (asked.top, lambda k: fit.ranks(k, key=key, level=config.level)),
+        "contrasts": (asked.control, lambda label: fit.contrasts(label, config.level)),
+    }
     found: dict[str, Table] = {}
-    if asked.above is not None:
-        found["exceedance"] = fit.exceedance(asked.above, asked.fdr)
-    if asked.next_trials is not None:
-        found["next_counts"] = fit.predictions(asked.next_trials, config.level)
-    if asked.top is not None:
-        key = method_key(config.seed, _RANKS)
-        found["ranks"] = fit.ranks(asked.top, key=key, level=config.level)
-    if asked.control is not None:
-        found["contrasts"] = fit.contrasts(asked.control, config.level)
-    return found
+    refused = []
+    for name, (question, answer) in answers.items():
+        if question is None:
+            continue
+        try:
+            found[name] = answer(question)
+        except InferenceError as error:
+            refused.append(f"no {name}: {error}")
+    return found, refused
 
 
 def judge(prepared: Prepared, fit: Fit) -> dict[str, Table]:

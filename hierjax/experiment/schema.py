@@ -170,8 +170,15 @@ class QuestionsConfig(Strict):
     """How many units are to be at the top, for ranks."""
     control: str | None = None
     """Label of the unit that every other is to be compared with."""
-    next_trials: Annotated[int, Field(ge=1)] | None = None
+    next_trials: Annotated[int, Field(ge=1, le=2**53 - 1)] | None = None
     """Number of next trials of every unit, for predictions of their successes."""
+
+    @model_validator(mode="after")
+    def _share_of_a_list(self) -> "QuestionsConfig":
+        """A resolved configuration has the default without a list."""
+        if self.above is None and self.fdr != type(self).model_fields["fdr"].default:
+            raise ValueError(f"expected above beside fdr, found fdr={self.fdr} alone")
+        return self
 
 
 class MethodEntry(Strict):

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import expit
 
 __all__ = ["beta_nodes"]
 
@@ -39,4 +40,4 @@ def beta_nodes(
     )
     log_density = alpha[:, None] * distance - (alpha + beta)[:, None] * lost
     shares = np.exp(log_density) * np.cosh(hidden)
-    return 1 / (1 + np.exp(-logit)), shares / shares.sum(axis=1, keepdims=True)
+    return expit(logit), shares / shares.sum(axis=1, keepdims=True)
