@@ -160,7 +160,8 @@ def rate_limits(
     known: Int[np.ndarray, units] = raw[np.isfinite(raw)]
     first, last = float(low.min()), float(high.max())
     if len(known):
-        reach = 0.3 * max(last - first, 1e-12)
+        # Intervals that are all alike, as under complete pooling, leave more room for raw rates.
+        reach = 0.3 * (last - first) if last - first > 0.2 * last else 0.5 * last
         first = max(min(first, float(known.min())), first - reach)
         last = min(max(last, float(known.max())), last + reach)
     margin = 0.03 * (last - first) or 0.02

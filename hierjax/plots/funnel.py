@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from scipy.special import bdtr, bdtrc, betaincinv, ndtr
 
 from hierjax.fitting import Fit
@@ -170,6 +171,8 @@ def funnel(
     ax.set_ylim(-0.5 * margin if low < 0.1 * high else low - margin, high + margin)
     if sizes[-1] > 25 * sizes[0]:
         ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     color = method_styles({fit.method.name: fit})[fit.method.name].color
     handles = _draw_limits(ax, sizes, pooled, rates, color)
     handles = _draw_units(ax, units, color, selection is not None) + handles

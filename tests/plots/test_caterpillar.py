@@ -82,3 +82,11 @@ def test_raw_rates_far_from_all_intervals_are_counted_not_shown():
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert "raw rate (1 beyond the axis)" in labels
     assert ax.get_xlim()[1] < 0.3
+
+
+def test_complete_pooling_shows_raw_rates_around_the_one_estimate():
+    ax = caterpillar(point_fit(hj.Counts([5, 6, 4], [20, 20, 20]), (np.log(1 / 3), np.inf)))
+    low, high = ax.get_xlim()
+    assert low < 0.2
+    assert high > 0.3
+    ax.figure.savefig("/dev/null", format="png")
