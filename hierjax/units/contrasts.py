@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
-from scipy.special import betainc
+from scipy.special import betainc, expit
 
 from hierjax.units.mixture import Mixture
-from hierjax.units.nodes import beta_nodes
+from hierjax.units.nodes import below_log_odds, beta_nodes
 
 __all__ = ["Contrast", "contrast"]
 
@@ -106,8 +106,10 @@ def contrast(
             1 / found.ratio_low if found.ratio_low else np.inf,
             found.expected_loss + found.difference_mean,
         )
-    rates, shares = beta_nodes(alpha[1], beta[1])
+    log_odds, shares = beta_nodes(alpha[1], beta[1])
+    rates = expit(log_odds)
     joint = _Joint(weights[:, None] * shares, rates, alpha[0][:, None], beta[0][:, None])
+    below = below_log_odds(joint.alpha, joint.beta, log_odds)
     tails = ((1 - level) / 2, (1 + level) / 2)
     difference_low, difference_high = (
         _root(lambda d: joint.below(rates + d), tail, -1.0, 1.0) for tail in tails
@@ -117,7 +119,7 @@ def contrast(
         for tail in tails
     )
     return Contrast(
-        1 - joint.below(rates),
+        1 - float(np.sum(joint.weights * below)),
         float(means[0] - means[1]),
         difference_low,
         difference_high,

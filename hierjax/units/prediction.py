@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
-from scipy.special import betainc
+from scipy.special import betainc, expit
 
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import distinct_pairs
 from hierjax.units.answers import Columns, Units
-from hierjax.units.nodes import beta_nodes
+from hierjax.units.nodes import below_log_odds, beta_nodes
 
 __all__ = ["draw_successes", "log_predictive", "predict_successes"]
 
@@ -130,10 +130,12 @@ def _below(weights: np.ndarray, shapes: Shapes, m: int, k: int) -> float:
     if k >= m:
         return 1.0
     if m > weights @ (alpha + beta):
-        rates, shares = beta_nodes(np.array([k + 1.0]), np.array([float(m - k)]))
-        return float(weights @ (betainc(alpha[:, None], beta[:, None], rates) @ shares[0]))
-    rates, shares = beta_nodes(alpha, beta)
-    return float(weights @ np.sum(shares * betainc(m - k, k + 1, 1 - rates), axis=1))
+        log_odds, shares = beta_nodes(np.array([k + 1.0]), np.array([float(m - k)]))
+        return float(
+            weights @ (below_log_odds(alpha[:, None], beta[:, None], log_odds) @ shares[0])
+        )
+    log_odds, shares = beta_nodes(alpha, beta)
+    return float(weights @ np.sum(shares * betainc(m - k, k + 1, expit(-log_odds)), axis=1))
 
 
 def draw_successes(
