@@ -1,5 +1,6 @@
 """What a fit answers to questions that end in a decision: lists, ranks, contrasts, predictions."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -224,13 +225,14 @@ class Decisions:
             second = np.full(len(first), at)
         mixture = self._units.coarse_mixture
         y, n = (values.astype(float) for values in self._pairs)
-        done: dict[tuple[float, ...], Contrast] = {}
-        rows = []
-        for a, b in zip(first, second, strict=True):
-            counts = (y[a], n[a], y[b], n[b])
-            if counts not in done:
-                done[counts] = contrast(mixture, (y[a], n[a]), (y[b], n[b]), level)
-            rows.append(done[counts])
+        asked = np.stack([y[first], n[first], y[second], n[second]], axis=1)
+        distinct, inverse = np.unique(asked, axis=0, return_inverse=True)
+        # The special functions leave the other threads running.
+        with ThreadPoolExecutor() as pool:
+            found = list(
+                pool.map(lambda row: contrast(mixture, row[:2], row[2:], level), distinct.tolist())
+            )
+        rows = [found[i] for i in inverse.ravel()]
         columns = {
             name: np.array([getattr(row, name) for row in rows]) for name in Contrast._fields
         }

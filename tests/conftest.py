@@ -1,7 +1,28 @@
 """Settings for all tests."""
 
+import os
+import shutil
+import tempfile
+
 from hypothesis import settings
 
 # The same examples on every run; no deadline, because a first call may compile.
 settings.register_profile("hierjax", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("hierjax")
+
+_CACHE = "HIERJAX_TESTS_CACHE"
+
+
+def pytest_configure(config):
+    """Workers and the commands they run share what they compile, for as long as the tests run."""
+    if _CACHE not in os.environ:
+        os.environ[_CACHE] = config.stash_cache = tempfile.mkdtemp(prefix="hierjax-tests-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ[_CACHE]
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    if cache := getattr(config, "stash_cache", None):
+        del os.environ[_CACHE]
+        shutil.rmtree(cache, ignore_errors=True)

@@ -33,11 +33,11 @@ COLUMNS = ["--successes", "y", "--trials", "n"]
 
 
 @pytest.fixture(scope="session")
-def environment(tmp_path_factory):
-    """Of a user who starts with an empty cache of compiled code and keeps it."""
+def environment():
+    """Of a user who keeps compiled code where the tests do."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "HIERJAX_"))}
-    cache = tmp_path_factory.mktemp("cache")
-    return environment | {"HIERJAX_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+    cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    return environment | {"HIERJAX_CACHE_DIR": cache, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")

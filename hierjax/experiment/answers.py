@@ -74,7 +74,7 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
 
 def _questions(
     prepared: Prepared, fits: Mapping[str, Fit], reference: Fit | None, judged: bool
-) -> tuple[str, dict[str, Table], list[str]]:
+) -> tuple[str, dict[str, Any], list[str]]:
     """Who answers questions about units, the answers, and why there are none."""
     candidates = {name: each for name, each in fits.items() if not each.is_point} or fits
     name, fit = next(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hierjax.checks import Pooling, PredictiveCheck
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.runner import Prepared, method_key
 from hierjax.fitting import Fit
@@ -46,21 +47,30 @@ def decide(prepared: Prepared, fit: Fit) -> tuple[dict[str, Table], list[str]]:
     return found, refused
 
 
-def judge(prepared: Prepared, fit: Fit) -> dict[str, Table]:
-    """Checks of the fit and the influence of its units, where the method has them."""
-    found: dict[str, Table] = {}
+def judge(prepared: Prepared, fit: Fit) -> dict[str, Any]:
+    """Checks of the fit and the influence of its units, where the method has them.
+
+    Args:
+        prepared: Configuration and data.
+        fit: The fit that is judged.
+
+    Returns:
+        Values of the record's fields of these names.
+    """
+    found: dict[str, Any] = {}
     with suppress(InferenceError, ModelError):
-        found["checks"] = _checks(prepared, fit)
+        key = method_key(prepared.config.seed, _CHECKS)
+        found["predictive"] = fit.posterior_predictive(key, level=prepared.config.level)
+        found["checks"] = _checks(found["predictive"], fit.pooling())
+    with suppress(InferenceError, ModelError):
+        found["loo_pit"] = fit.loo_pit()
     with suppress(InferenceError, ModelError):
         found["influence"] = fit.influence()
     return found
 
 
-def _checks(prepared: Prepared, fit: Fit) -> Table:
+def _checks(predictive: PredictiveCheck, pooling: Pooling) -> Table:
     """Posterior predictive checks, and below them the likelihood ratio of complete pooling."""
-    key = method_key(prepared.config.seed, _CHECKS)
-    predictive = fit.posterior_predictive(key, level=prepared.config.level)
-    pooling = fit.pooling()
     names = ("observed", "mean", "low", "high", "tail_probability", "mcse")
     ratio: Mapping[str, Any] = {
         "observed": pooling.likelihood_ratio, "tail_probability": pooling.p_value

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hierjax.counts import Counts
 
 if TYPE_CHECKING:
+    from hierjax.checks import LooPit, PredictiveCheck
     from hierjax.fitting import Fit
     from hierjax.table import Table
 
@@ -65,6 +66,8 @@ class RunRecord:
         checks: Posterior predictive checks and the likelihood ratio of complete pooling, columns
             ``check, observed, mean, low, high, tail_probability, mcse``.
         influence: `Fit.influence`; None for a method that has none.
+        predictive: The posterior predictive checks with their replicates, for figures.
+        loo_pit: `Fit.loo_pit`, for figures.
         warnings: What a reader should know before trusting the answers, one sentence or two each.
         seconds: Wall seconds of each stage of the run so far, by the stage's name.
         manifest: As ``manifest.json`` holds it: versions, device, precision, seed, status and
@@ -90,6 +93,8 @@ class RunRecord:
     next_counts: "Table | None" = None
     checks: "Table | None" = None
     influence: "Table | None" = None
+    predictive: "PredictiveCheck | None" = None
+    loo_pit: "LooPit | None" = None
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -5,21 +5,22 @@ over points of the mixture of an integral over one rate of the other's distribut
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
-from scipy.special import betainc, expit
+from scipy.special import betainc, expit, ndtri
 
 from hierjax.units.mixture import Mixture
 from hierjax.units.nodes import below_log_odds, beta_nodes
 
 __all__ = ["Contrast", "contrast"]
 
-# Logarithms of ratios that are looked at, and the accuracy of interval ends.
-_LOGS, _TOLERANCE = 700.0, 1e-11
+# Logarithms of ratios that are looked at; accuracy of interval ends, and the first step towards
+# them, in standard deviations.
+_LOGS, _TOLERANCE, _FIRST_STEP = 700.0, 1e-9, 0.2
 
 
 class Contrast(NamedTuple):
@@ -69,7 +70,7 @@ class _Joint(NamedTuple):
 
 
 def contrast(
-    mixture: Mixture, first: tuple[float, float], second: tuple[float, float], level: float
+    mixture: Mixture, first: Sequence[float], second: Sequence[float], level: float
 ) -> Contrast:
     r"""Compares the rates of two units.
 
@@ -111,16 +112,21 @@ def contrast(
     joint = _Joint(weights[:, None] * shares, rates, alpha[0][:, None], beta[0][:, None])
     below = below_log_odds(joint.alpha, joint.beta, log_odds)
     tails = ((1 - level) / 2, (1 + level) / 2)
+    spread = math.sqrt(spreads[0] + spreads[1])
+    relative = math.sqrt(sum(s / m**2 for s, m in zip(spreads, means, strict=True)))
+    difference, log_ratio = means[0] - means[1], math.log(means[0] / means[1])
     difference_low, difference_high = (
-        _root(lambda d: joint.below(rates + d), tail, -1.0, 1.0) for tail in tails
+        _root(lambda d: joint.below(rates + d), tail, (difference, spread), 1.0) for tail in tails
     )
     ratio_low, ratio_high = (
-        math.exp(_root(lambda r: joint.below(rates * math.exp(r)), tail, -_LOGS, _LOGS))
+        math.exp(
+            _root(lambda r: joint.below(rates * math.exp(r)), tail, (log_ratio, relative), _LOGS)
+        )
         for tail in tails
     )
     return Contrast(
         1 - float(np.sum(joint.weights * below)),
-        float(means[0] - means[1]),
+        float(difference),
         difference_low,
         difference_high,
         ratio_low,
@@ -129,9 +135,24 @@ def contrast(
     )
 
 
-def _root(function: Callable[[float], float], level: float, low: float, high: float) -> float:
-    """Where a rising function reaches a level; an end of the range if beyond it."""
-    ends = [function(end) - level for end in (low, high)]
-    if ends[0] >= 0 or ends[1] <= 0:
-        return low if ends[0] >= 0 else high
-    return float(brentq(lambda x: function(x) - level, low, high, xtol=_TOLERANCE))
+def _root(
+    function: Callable[[float], float], level: float, guess: tuple[float, float], limit: float
+) -> float:
+    """Where a rising function reaches a level, from the normal distribution it would be close to.
+
+    Beyond the limits the answer is the limit.
+    """
+    mean, sd = guess
+    place = min(max(mean + sd * float(ndtri(level)), -limit), limit)
+    value, step = function(place) - level, _FIRST_STEP * sd
+    while True:
+        other = min(max(place - math.copysign(step, value), -limit), limit)
+        there = function(other) - level
+        if value * there <= 0:
+            break
+        if abs(other) >= limit:
+            return other
+        place, value, step = other, there, 3 * step
+    if value == there:
+        return place
+    return float(brentq(lambda x: function(x) - level, place, other, xtol=_TOLERANCE * sd))

@@ -29,7 +29,7 @@ _FARTHEST = 1e5
 # Equally spaced components this wide, in gaps between them, add up to a smooth density.
 _RESOLVED = 0.7
 # Nodes this far apart, in components' widths, see nothing fall between them.
-_SPARSEST = 2.0
+_SPARSEST = 3.0
 _HALVINGS = 60
 _AT_END = 1e-6
 
@@ -125,7 +125,7 @@ def _place(component: Population, weights: Float[Array, "points"]) -> tuple[Arra
     center, _ = jax.lax.fori_loop(0, _HALVINGS, halve, (jnp.min(ends[0]), jnp.max(ends[1])))
     shift = logit - center
     spread = jnp.sqrt(jnp.sum(weights * jnp.minimum(width**2 + shift**2, _FARTHEST**2)))
-    scale = jnp.minimum(jnp.min(jnp.where(counts, width, jnp.inf)) * 2, jnp.minimum(spread, 1.0))
+    scale = jnp.minimum(jnp.min(jnp.where(counts, width, jnp.inf)) * 4, jnp.minimum(spread, 1.0))
     # A Beta falls like exp(alpha z) to the left and exp(-beta z) to the right, and its bulk like
     # a normal of its width.
     reach = 9 * jnp.maximum(spread, jnp.max(jnp.where(counts, width, 0.0)))

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy.interpolate import CubicSpline
 
 from hierjax.posterior import HyperPosterior, merge
 
 __all__ = ["Mixture", "condense"]
 
 _SMALLEST_RULE = 2
+# A row's nodes are brought closer until Betas this wide overlap, by so many halvings at most.
+_COARSEST, _MOST_HALVINGS, _COST = 0.4, 4, 3e-3
 # From this error on every second row of a lattice will do.
 _COARSE = 1e-6
 _SIZES = (1, 64, 256, 768, 2048)
@@ -80,15 +83,22 @@ def _condense_lattice(
     weights, mass = weights[kept], mass[kept]
     u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
     row_gaps = _neighbour_gaps(w[:, :1].T).T
-    sizes = _rule_sizes(u, w[:, 0], weights, mass / error)
+    ratios = _width_ratios(u, w[:, 0], weights)
+    sizes = _rule_sizes(ratios, mass / error)
     columns = np.sum(weights > error * weights.max(), axis=1)
+    narrow = sizes >= columns
     parts = []
-    for size in np.unique(sizes[sizes < columns]):
-        rows = np.flatnonzero((sizes == size) & (sizes < columns))
+    for size in np.unique(sizes[~narrow]):
+        rows = np.flatnonzero((sizes == size) & ~narrow)
         nodes, shares = _gauss_rules(u[rows], weights[rows], int(size))
         parts.append((rows, nodes, shares, np.zeros_like(nodes)))
-    rows = np.flatnonzero(sizes >= columns)
-    parts.append((rows, u[rows], weights[rows], _neighbour_gaps(u[rows])))
+    # Widening costs a share of the row's mass that falls with the square of the factor.
+    wanted = np.minimum(_COARSEST / ratios, np.sqrt(_COST * mass / error))
+    factors = 2 ** np.clip(np.ceil(np.log2(wanted)), 0, _MOST_HALVINGS).astype(int)
+    for factor in np.unique(factors[narrow]):
+        rows = np.flatnonzero((factors == factor) & narrow)
+        nodes, shares = _refined(u[rows], weights[rows], int(factor))
+        parts.append((rows, nodes, shares, _neighbour_gaps(nodes)))
     points, masses, gaps = [], [], []
     for rows, nodes, shares, column_gaps in parts:
         at = np.broadcast_to(w[rows, :1], nodes.shape)
@@ -110,26 +120,45 @@ def _neighbour_gaps(values: Float[np.ndarray, "lines nodes"]) -> Float[np.ndarra
     return np.maximum(edged[:, 1:], edged[:, :-1])
 
 
-def _rule_sizes(
+def _width_ratios(
     u: Float[np.ndarray, "rows columns"],
     w: Float[np.ndarray, "rows"],
     weights: Float[np.ndarray, "rows columns"],
-    mass_in_errors: Float[np.ndarray, "rows"],
 ) -> Float[np.ndarray, "rows"]:
-    r"""How many Gauss nodes each row needs.
+    r"""How wide a unit's Beta is at least, relative to the spread of logit_mean in the row.
 
-    Relative to the spread of logit_mean in the row, a unit's Beta is no narrower than
-    :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, and a Gauss rule of k
-    nodes errs by about :math:`(1 + r^2)^{-k}`, as Hermite's does for a normal component.
+    :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, as a unit's posterior
+    moves the less with logit_mean the more data it has.
     """
     shares = weights / weights.sum(axis=1, keepdims=True)
     mean = np.sum(shares * u, axis=1)
     variance = np.sum(shares * (u - mean[:, None]) ** 2, axis=1)
     log_product = -np.logaddexp(0, mean) - np.logaddexp(0, -mean)
-    log_ratio = -w - log_product - np.log(np.maximum(variance, np.finfo(float).tiny))
+    log_squares = -w - log_product - np.log(np.maximum(variance, np.finfo(float).tiny))
+    return np.exp(np.clip(log_squares / 2, -300, 300))
+
+
+def _rule_sizes(
+    ratios: Float[np.ndarray, "rows"], mass_in_errors: Float[np.ndarray, "rows"]
+) -> Float[np.ndarray, "rows"]:
+    """How many Gauss nodes each row needs: k err by (1 + r^2)^-k, Hermite's for a normal Beta."""
     digits = np.log(np.maximum(mass_in_errors, 1.0))
-    sizes = np.ceil(digits / np.logaddexp(0, log_ratio))
+    sizes = np.ceil(digits / np.log1p(np.minimum(ratios, 1e6) ** 2))
     return np.maximum(sizes, _SMALLEST_RULE)
+
+
+def _refined(
+    nodes: Float[np.ndarray, "rows columns"],
+    weights: Float[np.ndarray, "rows columns"],
+    factor: int,
+) -> tuple[Float[np.ndarray, "rows nodes"], Float[np.ndarray, "rows nodes"]]:
+    """Rows with nodes closer by a factor: weights by the sinc series, which is exact for them."""
+    if factor == 1:
+        return nodes, weights
+    at = np.arange(nodes.shape[1])
+    fine = np.arange((len(at) - 1) * factor + 1) / factor
+    shares = weights @ np.sinc(fine[:, None] - at).T / factor
+    return CubicSpline(at, nodes, axis=1)(fine), np.maximum(shares, 0.0)
 
 
 def _gauss_rules(

@@ -119,13 +119,13 @@ def require_probabilities(grid, pairs, quantiles, atol):
 
 
 # Where the hyperparameters' nodes are sparser than a unit's Beta distributions are wide, widening
-# these moves probabilities by a thousandth; unwidened they would be wrong by up to a third.
+# these moves probabilities by 3e-5; unwidened they would be wrong by up to a third.
 def test_quantiles_towards_complete_pooling():
     counts = hj.Counts([2] * 20, [10] * 20)
     pairs = [(0, 0), (2, 10), (4, 14), (0, 300)]
     grid = Grid(counts.successes, counts.trials, (-2.5, -0.3, 0.004), (-1.0, 34.0, 0.1))
     _, quantiles = answer(hj.fit(counts).posterior, pairs)
-    require_probabilities(grid, pairs, quantiles, 1e-3)
+    require_probabilities(grid, pairs, quantiles, 5e-5)
 
 
 def test_quantiles_of_a_large_unit_unlike_the_others():
