@@ -99,6 +99,7 @@ def test_derivatives_at_a_maximum_sum_to_zero(fits):
     assert table["log_evidence"].sum() == pytest.approx(total, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_draws_estimate_what_quadrature_has_exactly(fits):
     method = hj.Gibbs(warmup=300, draws=1500)
     table = hj.fit(RATS, method=method, key=jax.random.key(5)).influence()
@@ -151,6 +152,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -37,6 +37,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.slow
 def test_draws_of_nuts_come_back(tmp_path):
     method = hj.NUTS(chains=2, warmup=30, draws=20)
     fit = hj.fit(COUNTS, method=method, key=KEY, precision="float32")

@@ -65,6 +65,7 @@ def test_a_maximum_comes_and_goes():
     assert len(failed.update(rows).counts) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

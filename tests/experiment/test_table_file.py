@@ -30,9 +30,8 @@ def write_units(path, rows=120):
 
 
 def run(source, out, columns=COLUMNS, method="quadrature", **settings):
-    commands.fit(
-        str(source), columns, method, [], out, [f"{k}={v}" for k, v in settings.items()], False
-    )
+    changes = [f"{key}={value}" for key, value in settings.items()]
+    commands.fit(str(source), columns, method, [], {}, out, changes, False)
 
 
 def table(path):
@@ -218,7 +217,7 @@ def test_what_is_there_is_not_written_over(tmp_path):
     with pytest.raises(ConfigError, match="expected a directory to write it to, found none"):
         run(source, tmp_path / "none" / "out.csv")
     with pytest.raises(ConfigError, match=r"^--resume: expected a run's directory"):
-        commands.fit(str(source), COLUMNS, "moments", [], tmp_path / "out.csv", [], True)
+        commands.fit(str(source), COLUMNS, "moments", [], {}, tmp_path / "out.csv", [], True)
     assert source.read_text() == before
 
 

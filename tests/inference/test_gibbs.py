@@ -57,6 +57,7 @@ def test_draws_in_other_coordinates_agree_with_quadrature(settings, precision):
     require_agreement(fit, exact())
 
 
+@pytest.mark.slow
 def test_rates_that_round_to_zero_or_one_are_no_trouble():
     """Most rates are closer to 0 or 1 than any number of single precision but 0 and 1."""
     counts = hj.Counts([0, 0, 3, 3, 1, 0], [3, 3, 3, 3, 3, 0])

@@ -29,6 +29,7 @@ def test_draws_agree_with_quadrature(fit):
     require_agreement(fit, exact())
 
 
+@pytest.mark.slow
 def test_draws_in_single_precision_agree_under_a_proper_hyperprior():
     hyperprior = hj.MeanConcentration(dist.Beta(1.5, 4.0), dist.LogNormal(3.0, 0.7))
     model = hj.Model(hyperprior=hyperprior)

@@ -289,6 +289,7 @@ def test_evidence_is_differentiable():
         assert float(slope) == pytest.approx(-float(mean), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_points_evaluated_in_batches_have_the_same_log_posteriors(monkeypatch):
     """So that memory does not grow with points times pairs."""
     counts = hj.Counts([3, 40, 70, 2], [900, 1000, 1100, 9])

@@ -175,6 +175,7 @@ def test_units_of_weight_zero_do_not_make_a_maximum():
     assert hj.fit(counts, method=hj.Type2MLE()).status == "failed"
 
 
+@pytest.mark.slow
 def test_many_trials_a_unit_have_scipys_maximum():
     """Counts too large for counts of counts, which go pair by pair."""
     rng = np.random.default_rng(2)
