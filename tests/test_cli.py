@@ -389,6 +389,7 @@ def test_fit_prints_tables(command, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["rats.csv"]
 
 
+@pytest.mark.slow
 def test_fit_writes_what_run_reads(command, tmp_path):
     (tmp_path / "a.csv").write_text("y,n\n1,9\n4,9\n2,9\n")
     done = command(

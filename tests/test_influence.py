@@ -180,6 +180,7 @@ def test_sensitivity_is_the_slope_of_refits_with_other_hyperpriors(name, value):
         assert table[answer][row] == pytest.approx(derivative, rel=1e-5, abs=1e-9), answer
 
 
+@pytest.mark.slow
 def test_ends_of_supports_are_left_out_and_points_have_no_hyperprior(fits):
     concentration = dist.TruncatedNormal(20.0, 10.0, low=1.0)
     hyperprior = hj.MeanConcentration(dist.Uniform(0.0, 1.0), concentration)

@@ -47,6 +47,7 @@ def test_draws_of_nuts_come_back(tmp_path):
     assert set(again.to_arviz()["sample_stats"].data_vars) == set(fit.info["per_draw"])
 
 
+@pytest.mark.slow
 def test_a_loaded_fit_answers_like_the_one_that_was_saved(tmp_path):
     """Checks, influence, updates and replicates need nothing that is not in the file."""
     fit = hj.fit(COUNTS, PROPER)

@@ -153,11 +153,16 @@ def _log_density(
     rate, rest = jax.nn.sigmoid(center), jax.nn.sigmoid(-center)
     lean = (component.mean * rest - component.complement * rate) / component.dispersion
     divergence = family.divergence(Population(rate, rest, rest), log_odds)
-    return (
-        (jnp.log(weights) + at_center)[None]
+    logs = (
+        at_center[None]
         + (log_odds - center)[:, None] * lean[None]
         - divergence[:, None] * (1 / component.dispersion)[None]
     )
+    # Of components astronomically many widths away only rounding is left, which could be anything
+    # but is not to exceed what such a component can be anywhere.
+    precision = 1 / (1 / component.alpha + 1 / component.beta)
+    highest = jnp.log(jnp.maximum(precision, jnp.sqrt(precision)))
+    return jnp.log(weights)[None] + jnp.minimum(logs, highest[None])
 
 
 @partial(jax.jit, static_argnums=0)

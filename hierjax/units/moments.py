@@ -51,9 +51,11 @@ def unit_moments(
 
     def one(y: Float[Array, ""], n: Float[Array, ""]) -> UnitMoments:
         component = family.update(y, n, population)
-        mean = posterior.mean(component.mean)
+        # Sums of weights may round to more than one.
+        mean = jnp.minimum(posterior.mean(component.mean), 1.0)
         variance = posterior.mean(component.variance + (component.mean - mean) ** 2)
         weight_of_mean = 1 / (1 + n * population.dispersion)
-        return UnitMoments(mean, jnp.sqrt(variance), posterior.mean(weight_of_mean))
+        shrinkage = jnp.minimum(posterior.mean(weight_of_mean), 1.0)
+        return UnitMoments(mean, jnp.sqrt(variance), shrinkage)
 
     return jax.vmap(one)(successes, trials)

@@ -37,6 +37,7 @@ def test_ends_are_sums_of_predictive_probabilities_without_the_unit(fit, j):
     assert found.high[j] == pytest.approx(probabilities[: y + 1].sum(), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_weighted_unit_is_left_out_altogether():
     counts = [1, 3, 2, 6], [9, 12, 8, 15]
     model = hj.Model(hyperprior=hj.MeanConcentration(dist.Beta(2.0, 6.0), dist.LogNormal(2.0, 1.0)))

@@ -85,6 +85,7 @@ def test_units_that_keep_their_rates_replicate_their_own_counts(maximum):
     require_z(zeros.mean(), none, zeros.std() / np.sqrt(len(zeros)))
 
 
+@pytest.mark.slow
 def test_a_population_of_another_shape_is_noticed():
     """A fifth of the units have no risk at all: too many zeros for a Beta of these other rates."""
     rng = np.random.default_rng(2)

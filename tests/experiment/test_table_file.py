@@ -125,6 +125,7 @@ def test_events_are_written_by_unit(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.csv", "out.csv"]
 
 
+@pytest.mark.slow
 def test_a_sampler_sees_every_unit(tmp_path):
     (tmp_path / "a.csv").write_text("y,n\n" + "2,9\n0,4\n" * 3)
     run(tmp_path / "a.csv", tmp_path / "out.csv", method="gibbs", **{

@@ -41,6 +41,7 @@ def test_draws_agree_with_quadrature(fit):
     require_agreement(fit, exact())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "precision"),
     [

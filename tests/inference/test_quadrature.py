@@ -169,6 +169,7 @@ def summed_on_a_grid(successes, trials, first, last, steps):
 
 # In the first table the mode of logit_mean given the log-concentration lies up to 20 away from the
 # log-odds of the pooled rate, down a flank without curvature: Newton's method does not get there.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "grid"),
     [

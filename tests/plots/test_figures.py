@@ -151,6 +151,7 @@ def test_complete_pooling(exact, tmp_path):
     assert "interval_widths" not in drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "counts",
     [

@@ -161,7 +161,7 @@ def test_predictions(brute):
 def test_predictions_of_very_many_trials(pair):
     """Neither way of integrating depends on which of the rate and the trials is the narrower."""
     counts = hj.Counts([2, 9, pair[0]], [20, 24, pair[1]])
-    fit = hj.fit(counts, method=hj.Type2MLE()).corrected()
+    fit = hj.fit(counts, method=hj.Type2MLE())
     table = fit.predictions(20_000)
     draws = fit.predictive_draws(
         20_000, key=jax.random.key(2), draws=100_000, successes=pair[0], trials=pair[1]
