@@ -78,6 +78,7 @@ def test_counts_of_counts_are_counts(table):
 
 
 # The shapes of the arrays vary little, so that these tables compile a handful of programs.
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_log_marginal_is_the_sum_over_units(seed):
     rng = np.random.default_rng(seed)

@@ -175,6 +175,7 @@ def test_the_key_alone_decides_the_draws(fit):
     assert not np.any(other.draws == fit.draws)
 
 
+@pytest.mark.slow
 def test_neither_the_chunk_nor_thinning_changes_a_draw(fit):
     method = hj.Gibbs(warmup=1000, draws=1000, thinning=5, store_units=True, chunk=777)
     thinned = hj.fit(RATS, method=method, key=KEY)

@@ -140,6 +140,7 @@ HARD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARD)
 def test_refinement_converges_and_its_estimate_bounds_the_error(name):
     with strict():

@@ -126,6 +126,7 @@ def test_without_samplers(rats, exact, tmp_path):
     assert not any(name.startswith(("chains", "agreement", "new_units")) for name in drawn)
 
 
+@pytest.mark.slow
 def test_without_quadrature(rats, tmp_path):
     fits = {"nuts, long": sampled_fit(rats, hj.NUTS()), "gibbs": sampled_fit(rats, chains=1)}
     drawn = names_drawn(record(rats, fits, new=NEW), tmp_path)
@@ -141,6 +142,7 @@ def test_point_estimates_alone(rats, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_complete_pooling(exact, tmp_path):
     counts = hj.Counts([5] * 12, [20] * 12)
     eta = (float(np.log(1 / 3)), np.inf)

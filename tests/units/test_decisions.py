@@ -106,6 +106,7 @@ def test_ranks(brute):
     np.testing.assert_allclose(matrix[:, :10].sum(axis=1), table["p_top_k"], atol=1e-12)
 
 
+@pytest.mark.slow
 def test_ranks_of_units_too_narrow_for_a_common_lattice_are_drawn():
     counts = hj.Counts([10, 5 * 10**6, 5_005_000, 40], [50, 10**7, 10**7, 60])
     table = hj.fit(counts).ranks(2, key=jax.random.key(0), draws=2000)
@@ -157,6 +158,7 @@ def test_predictions(brute):
     assert [table[name][69] for name in ("low", "median", "high")] == list(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [(9, 24), (300, 10**6)])
 def test_predictions_of_very_many_trials(pair):
     """Neither way of integrating depends on which of the rate and the trials is the narrower."""
