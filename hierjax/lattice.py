@@ -22,6 +22,7 @@ __all__ = [
     "interpolate",
     "interpolate_lines",
     "invert",
+    "invert_lines",
     "slope",
 ]
 
@@ -110,6 +111,29 @@ def interpolate_lines(
     left = np.minimum(clipped.astype(int), last - 1)
     ends = [_at(values, left + side) for side in (0, 1) for values in table]
     return _hermite(clipped - left, ends)
+
+
+def invert_lines(
+    level: Float[np.ndarray, "*#batch"], table: Sequence[Float[np.ndarray, "*batch nodes"]]
+) -> Float[np.ndarray, "*batch"]:
+    """Positions at which cumulative integrals reach levels, each along a line of its own.
+
+    Args:
+        level: The levels; the ends of the lattice are returned for what is beyond them.
+        table: Cumulative integral at the nodes, and its first three derivatives in steps.
+
+    Returns:
+        Distance from the first node, in steps.
+    """
+    count = np.sum(table[0] <= np.expand_dims(level, -1), axis=-1)
+    left = np.clip(count - 1, 0, table[0].shape[-1] - 2)
+    ends = [_at(values, left + side) for side in (0, 1) for values in table]
+    low, high = np.zeros(left.shape), np.ones(left.shape)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        below = _hermite(middle, ends) < level
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return left + 0.5 * (low + high)
 
 
 def crossing(

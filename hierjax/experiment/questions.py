@@ -28,11 +28,14 @@ def decide(prepared: Prepared, fit: Fit) -> tuple[dict[str, Table], list[str]]:
         Tables of what was asked and has an answer, and why the rest has none.
     """
     config, asked = prepared.config, prepared.config.questions
-    key = method_key(config.seed, _RANKS)
+
+    def ranks(top: int) -> Table:
+        return fit.ranks(top, key=method_key(config.seed, _RANKS), level=config.level)
+
     answers: dict[str, tuple[Any, Callable[[Any], Table]]] = {
         "exceedance": (asked.above, lambda rate: fit.exceedance(rate, asked.fdr)),
         "next_counts": (asked.next_trials, lambda m: fit.predictions(m, config.level)),
-        "ranks": (asked.top, lambda k: fit.ranks(k, key=key, level=config.level)),
+        "ranks": (asked.top, ranks),
         "contrasts": (asked.control, lambda label: fit.contrasts(label, config.level)),
     }
     found: dict[str, Table] = {}

@@ -1,6 +1,6 @@
 """Answers about many units on the host, computed once for every distinct pair of counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -81,12 +81,13 @@ class Units:
         self, y: np.ndarray, n: np.ndarray, level: float, highest: bool = False
     ) -> Columns:
         """Columns low, median and high of equal-tailed or highest-density intervals."""
+        tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
 
-        def answer(distributions: UnitDistribution) -> dict[str, Array]:
-            tails = jnp.asarray([(1 - level) / 2, 0.5, (1 + level) / 2], self.dtype)
-            low, median, high = quantiles(distributions, tails).T
+        def answer(distributions: UnitDistribution) -> Columns:
+            low, median, high = quantiles(distributions, tails).astype(self.dtype).T
             if highest:
-                low, high = highest_density(distributions, jnp.asarray(level, self.dtype)).T
+                ends = highest_density(distributions, jnp.asarray(self.dtype(level)))
+                low, high = np.asarray(ends).T
             return {"low": low, "median": median, "high": high}
 
         if self.is_pooled:
@@ -117,7 +118,7 @@ class Units:
         return unit_distributions(self.family, self._on_device[1], y, n)
 
     def _over_pairs(
-        self, y: np.ndarray, n: np.ndarray, answer: Callable[[Array, Array], dict[str, Array]]
+        self, y: np.ndarray, n: np.ndarray, answer: Callable[[Array, Array], Mapping[str, Any]]
     ) -> Columns:
         """Batches of distinct pairs, the last filled up, and every unit's answer from them."""
         pairs, inverse = distinct_pairs(y, n)

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
 from scipy.special import betainc, expit, ndtri
 
 from hierjax.units.mixture import Mixture
@@ -142,6 +141,8 @@ def _root(
 
     Beyond the limits the answer is the limit.
     """
+    from scipy.optimize import brentq
+
     mean, sd = guess
     place = min(max(mean + sd * float(ndtri(level)), -limit), limit)
     value, step = function(place) - level, _FIRST_STEP * sd

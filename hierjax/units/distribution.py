@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import expit
 
 from hierjax import lattice
 from hierjax.families.beta_binomial import BetaBinomial, Population
@@ -211,11 +213,10 @@ def unit_distributions(
     return jax.vmap(one)(successes, trials)
 
 
-@jax.jit
 def quantiles(
-    distributions: UnitDistribution, levels: Float[Array, "levels"]
-) -> Float[Array, "pairs levels"]:
-    """Posterior quantiles of units' rates.
+    distributions: UnitDistribution, levels: Float[np.ndarray, "levels"]
+) -> Float[np.ndarray, "pairs levels"]:
+    """Posterior quantiles of units' rates, on the host: there is nothing to compile.
 
     Args:
         distributions: The units' distributions.
@@ -224,11 +225,12 @@ def quantiles(
     Returns:
         Rates theta with P(theta < quantile) = level.
     """
-
-    def one(unit: UnitDistribution) -> Float[Array, "levels"]:
-        return jax.nn.sigmoid(unit.log_odds(lattice.invert(levels, unit.table)))
-
-    return jax.vmap(one)(distributions)
+    places = [np.asarray(x, np.float64)[:, None] for x in distributions[:4]]
+    lines = [np.asarray(x, np.float64)[:, None] for x in distributions.table]
+    shape = (len(lines[0]), len(levels), lines[0].shape[-1])
+    position = lattice.invert_lines(levels, [np.broadcast_to(x, shape) for x in lines])
+    center, scale, start, step = places
+    return expit(center + scale * np.sinh(start + step * position))
 
 
 @jax.jit

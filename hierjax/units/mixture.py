@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import CubicSpline
 
 from hierjax.posterior import HyperPosterior, merge
 
@@ -155,6 +154,9 @@ def _refined(
     """Rows with nodes closer by a factor: weights by the sinc series, which is exact for them."""
     if factor == 1:
         return nodes, weights
+    # Imported where few fits come: it takes a quarter of a second.
+    from scipy.interpolate import CubicSpline
+
     at = np.arange(nodes.shape[1])
     fine = np.arange((len(at) - 1) * factor + 1) / factor
     shares = weights @ np.sinc(fine[:, None] - at).T / factor
