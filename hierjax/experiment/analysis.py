@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hierjax.experiment.answers import answer
 from hierjax.experiment.config import resolved
 from hierjax.experiment.manifest import data_summary, environment
+from hierjax.experiment.questions import judge
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.run_directory import RunDirectory
 from hierjax.experiment.runner import Fitted, Prepared, Stages, Watch, fit_all, statuses
@@ -54,7 +56,9 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
     changed = _changed_versions(directory.manifest(), manifest)
     directory.begin(plain, manifest)
     try:
-        found = fit_all(prepared, watch, directory.checkpoint, _NEEDED_LATER)
+        found = fit_all(
+            prepared, watch, directory.checkpoint, _NEEDED_LATER, partial(judge, prepared)
+        )
         with stages.time("answers"), watch("answers"):
             record = answer(prepared, found)
         manifest |= {"state": "finished", "methods": _methods(found)}

@@ -5,7 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -139,6 +139,7 @@ def fit_all(
     watch: Watch,
     checkpoint: Callable[[str], Path] | None = None,
     needed_later: Sequence[str] = (),
+    rehearsal: Callable[[Fit], object] | None = None,
 ) -> Fitted:
     """Runs every method of a configuration; one that fails does not stop the others.
 
@@ -147,34 +148,38 @@ def fit_all(
         watch: Is told of each method's progress.
         checkpoint: Where a sampler keeps its draws so far, and goes on from, given its name.
         needed_later: Modules to import while a sampler runs.
+        rehearsal: What will be asked of the fit by quadrature: asked once for nothing as other
+            methods work, so that it is compiled by then.
 
     Returns:
         What the methods found.
     """
     config = prepared.config
     found, ahead = Fitted(), _Ahead(needed_later)
-    compiling = _Compiling(prepared)
-    for entry in config.methods:
-        name = entry.display_name
-        with found.seconds.time(name), watch(name) as progress:
-            compiling.wait(name)
-            try:
-                result = fit(
-                    prepared.counts,
-                    prepared.model,
-                    entry.settings(),
-                    key=method_key(config.seed, name) if entry.is_sampler else None,
-                    precision=config.precision,
-                    progress=ahead.while_running(progress),
-                    checkpoint=checkpoint and checkpoint(name),
-                )
-            except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
-                found.failures[name] = str(error).partition("\n")[0]
-                continue
-        if result.status == "failed":
-            found.failures[name] = result.message
-        else:
-            found.fits[name] = result
+    with closing(_Compiling(prepared)) as compiling:
+        for entry in config.methods:
+            name = entry.display_name
+            with found.seconds.time(name), watch(name) as progress:
+                compiling.wait(name)
+                try:
+                    result = fit(
+                        prepared.counts,
+                        prepared.model,
+                        entry.settings(),
+                        key=method_key(config.seed, name) if entry.is_sampler else None,
+                        precision=config.precision,
+                        progress=ahead.while_running(progress),
+                        checkpoint=checkpoint and checkpoint(name),
+                    )
+                except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
+                    found.failures[name] = str(error).partition("\n")[0]
+                    continue
+            if result.status == "failed":
+                found.failures[name] = result.message
+            else:
+                found.fits[name] = result
+                if isinstance(result.method, Quadrature) and rehearsal is not None:
+                    compiling.ahead(rehearsal, result)
     return found
 
 
@@ -195,6 +200,18 @@ class _Compiling:
         for entry in entries:
             if isinstance(settings := entry.settings(), Quadrature):
                 self._pool.submit(self._rehearse, prepared, settings)
+
+    def ahead(self, work: Callable[[Fit], object], fit: Fit) -> None:
+        """Asks a fit for answers, to have them compiled."""
+
+        def ask() -> None:
+            with suppress(Exception):
+                work(fit)
+
+        self._pool.submit(ask)
+
+    def close(self) -> None:
+        """Lets the thread end when it has done what it was given."""
         self._pool.shutdown(wait=False)
 
     @staticmethod
