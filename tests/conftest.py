@@ -7,7 +7,7 @@ import tempfile
 from hypothesis import settings
 
 # The same examples on every run; no deadline, because a first call may compile.
-settings.register_profile("hierjax", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("hierjax", derandomize=True, deadline=None, max_examples=100)
 settings.load_profile("hierjax")
 
 _CACHE = "HIERJAX_TESTS_CACHE"

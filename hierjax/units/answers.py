@@ -27,7 +27,7 @@ __all__ = ["Units"]
 
 # Distinct pairs of counts answered at once; one size, so that one compilation serves all.
 _BATCH = 64
-_COARSE = 1e-6
+_COARSE, _FINE = 1e-6, 1e-12
 Columns = dict[str, np.ndarray]
 
 
@@ -68,6 +68,12 @@ class Units:
             return jnp.asarray(values, self.dtype)
 
         return jax.tree.map(place, self.posterior), jax.tree.map(place, self.mixture)
+
+    @cached_property
+    def _fine_mixture(self) -> Mixture:
+        """More points, for densities: they keep their digits in the tails."""
+        fine = condense(self.posterior, self._is_lattice, _FINE)
+        return jax.tree.map(lambda values: jnp.asarray(values, self.dtype), fine)
 
     def moments(self, y: np.ndarray, n: np.ndarray) -> Columns:
         """Columns mean, sd and shrinkage."""
@@ -112,7 +118,7 @@ class Units:
     ) -> Float[np.ndarray, "points"]:
         """Density of one unit's rate."""
         values = (jnp.asarray(value, self.dtype) for value in (y, n, rates))
-        return np.asarray(unit_density(self.family, self._on_device[1], *values))
+        return np.asarray(unit_density(self.family, self._fine_mixture, *values))
 
     def _distributions(self, y: Array, n: Array) -> UnitDistribution:
         return unit_distributions(self.family, self._on_device[1], y, n)

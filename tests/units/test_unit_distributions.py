@@ -70,6 +70,8 @@ def test_every_unit_of_the_rats():
         assert shrinkage == pytest.approx(expected, abs=1e-10)
         mixture = Mixture(grid.weights, grid.alpha, grid.beta, pair)
         np.testing.assert_allclose(mixture.below(found), LEVELS, atol=1e-9, err_msg=str(pair))
+        off = (mixture.below(found) - LEVELS) / mixture.density(found)
+        np.testing.assert_allclose(off, 0, atol=1e-9, err_msg=str(pair))
 
 
 def point(logit_mean, log_concentration):
@@ -161,7 +163,7 @@ def test_density():
     for pair in ((0, 0), (4, 14)):
         mixture = Mixture(grid.weights, grid.alpha, grid.beta, pair)
         np.testing.assert_allclose(
-            fit.unit_density(*pair, rates), mixture.density(rates), rtol=1e-8, atol=1e-9
+            fit.unit_density(*pair, rates), mixture.density(rates), rtol=1e-8
         )
 
 
@@ -223,6 +225,7 @@ def test_highest_density_intervals(pair):
     mixture = Mixture(grid.weights, grid.alpha, grid.beta, pair)
     low, high = ends["low"][0], ends["high"][0]
     chance = np.diff(mixture.below([low, high]))[0] if low > 0 else mixture.below([high])[0]
+    # Of (10^5, 10^7), which contradicts all rats, it is 3e-9 off; 1e-8 is what is promised.
     assert chance == pytest.approx(0.9, abs=5e-9)
     if low > 0:
         densities = mixture.density([low, high])
