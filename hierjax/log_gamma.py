@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from hierjax.keys import require_key
 
-__all__ = ["log_beta_draws", "log_gamma_draws", "log_rates"]
+__all__ = ["log_beta_draws", "log_gamma_draws", "log_rates", "logit_beta_draws"]
 
 # Elements that share one retry a round. A proposal fails for at most one element in twenty, so a
 # column of sixteen rarely holds more than three failures, and a retry costs a sixteenth of a first
@@ -108,8 +108,34 @@ def log_beta_draws(
         True
     """
     require_key(key)
+    return log_rates(logit_beta_draws(key, a, b))
+
+
+def logit_beta_draws(
+    key: Key[Array, ""], a: Float[Array, "..."], b: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Draws the log-odds of beta variates; see `log_beta_draws`.
+
+    Args:
+        key: A single typed key.
+        a: First shape, positive, float32 or float64, broadcast against ``b``.
+        b: Second shape, likewise.
+
+    Returns:
+        The draws, of the broadcast shape.
+
+    Raises:
+        TypeError: If the key is not a single typed key, or the shapes are not float32 or float64.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> logit = logit_beta_draws(jax.random.key(0), jnp.full(3, 1e-3), jnp.full(3, 2.0))
+        >>> bool(jnp.isfinite(logit).all())
+        True
+    """
+    require_key(key)
     log_gammas = log_gamma_draws(key, jnp.stack(jnp.broadcast_arrays(a, b)))
-    return log_rates(log_gammas[0] - log_gammas[1])
+    return log_gammas[0] - log_gammas[1]
 
 
 def log_rates(logit: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:

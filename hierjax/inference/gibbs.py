@@ -16,15 +16,21 @@ from pydantic.dataclasses import dataclass
 
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import judge_draws
+from hierjax.inference.metropolis import metropolis
 from hierjax.inference.result import Problem, Result, Status
-from hierjax.inference.sampling import compile_ahead, overdispersed_starts, sample
+from hierjax.inference.sampling import (
+    compile_ahead,
+    overdispersed_starts,
+    sample,
+    side_by_side,
+)
 from hierjax.inference.stopwatch import Stopwatch
-from hierjax.log_gamma import log_beta_draws
+from hierjax.log_gamma import log_rates, logit_beta_draws
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import Tally, TallyArrays
 
-__all__ = ["Gibbs", "GibbsState"]
+__all__ = ["Gibbs", "GibbsData", "GibbsState", "conjugate_shapes"]
 
 Pair = Float[Array, "2"]
 Scalar = Float[Array, ""]
@@ -36,19 +42,21 @@ _RIDGE = 1e-5
 
 
 class GibbsState(NamedTuple):
-    """What the next sweep needs; all leading axes are chains.
+    """What the next sweep needs. Chains in lockstep share their proposals.
 
     Attributes:
         eta: Working coordinates.
         log_scale: Log of the proposals' scales; of a block, of the factor of its covariance's root.
+        log_interweaving: Log of that factor for the interweaving steps.
         center: Running mean of the sampled coordinates, for block proposals.
         covariance: Their running covariance.
     """
 
     eta: Float[Array, "chains 2"]
-    log_scale: Float[Array, "chains 2"]
-    center: Float[Array, "chains 2"]
-    covariance: Float[Array, "chains 2 2"]
+    log_scale: Float[Array, "2"]
+    log_interweaving: Scalar
+    center: Pair
+    covariance: Float[Array, "2 2"]
 
 
 class GibbsData(NamedTuple):
@@ -72,6 +80,25 @@ _Positive = Annotated[int, Field(gt=0, strict=True)]
 _Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def conjugate_shapes(
+    data: GibbsData, eta: Float[Array, "chains 2"]
+) -> tuple[Float[Array, "chains units"], Float[Array, "chains units"]]:
+    """Shapes of the units' Beta conditionals: alpha + y and beta + n - y."""
+    population = jax.vmap(data.model.family.constrain)(eta)
+    return (
+        population.alpha[:, None] + data.successes,
+        population.beta[:, None] + data.failures,
+    )
+
+
+def _standardization(
+    data: GibbsData, eta: Float[Array, "chains 2"]
+) -> tuple[Float[Array, "chains units"], Float[Array, "chains units"]]:
+    r"""Location and scale of the log-odds of Beta(a, b): log(a / b) and sqrt(1 / a + 1 / b)."""
+    a, b = conjugate_shapes(data, eta)
+    return jnp.log(a / b), jnp.sqrt(1 / a + 1 / b)
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Gibbs:
     """Gibbs-within-Metropolis sampling of all rates and both hyperparameters.
@@ -85,6 +112,8 @@ class Gibbs:
             (logit_mean, log_concentration), `alpha_beta` is (alpha, beta) as in the textbook.
         block: Whether to propose both at once; otherwise one at a time, all else held.
         metropolis_steps: Metropolis steps of the hyperparameters in every sweep.
+        interweaving: Further such steps, before those, that hold not the rates but their
+            standardised log-odds, so that the rates move along.
         proposal_scales: Standard deviations of the proposals, fixed; adapted by default.
         store_units: Whether to keep the draws of every rate.
         chunk: Sweeps between progress reports and checkpoints; does not affect the draws.
@@ -105,6 +134,7 @@ class Gibbs:
     coordinates: Literal["mean_concentration", "alpha_beta"] = "mean_concentration"
     block: bool = False
     metropolis_steps: _Positive = 4
+    interweaving: Annotated[int, Field(ge=0, strict=True)] = 0
     proposal_scales: tuple[_Scale, _Scale] | None = None
     store_units: bool = False
     chunk: _Positive = 1000
@@ -114,32 +144,29 @@ class Gibbs:
     def init(self, data: GibbsData, key: Key[Array, ""]) -> GibbsState:
         """Overdispersed starts, and proposals of a fifth of the coordinates' size."""
         eta = overdispersed_starts(data.model, data.tally, key, self.chains)
-        x = jax.vmap(self._to_coordinates)(eta)
+        center = jax.vmap(self._to_coordinates)(eta).mean(axis=0)
         scales = self.proposal_scales
-        first = 0.2 * (jnp.abs(x) if self.coordinates == "alpha_beta" else jnp.ones_like(x))
-        scale = first if scales is None else jnp.broadcast_to(jnp.asarray(scales, x.dtype), x.shape)
-        log_scale = jnp.zeros_like(x) if self.block else jnp.log(scale)
-        return GibbsState(eta, log_scale, x, jax.vmap(jnp.diag)(scale**2))
+        first = 0.2 * (jnp.abs(center) if self.coordinates == "alpha_beta" else jnp.ones(2))
+        scale = jnp.asarray(first if scales is None else scales, center.dtype)
+        log_scale = jnp.zeros_like(scale) if self.block else jnp.log(scale)
+        return GibbsState(eta, log_scale, jnp.zeros((), eta.dtype), center, jnp.diag(scale**2))
 
     def step(
         self, data: GibbsData, key: Key[Array, ""], state: GibbsState, index: Int[Array, ""]
     ) -> tuple[GibbsState, dict[str, Array]]:
         """One sweep of every chain: all rates, then the hyperparameters."""
-        key_rates, key_hyper = jax.random.split(key)
-        population = jax.vmap(data.model.family.constrain)(state.eta)
-        log_theta, log_complement = log_beta_draws(
-            key_rates,
-            population.alpha[:, None] + data.successes,
-            population.beta[:, None] + data.failures,
-        )
+        key_rates, key_interweaving, key_hyper = jax.random.split(key, 3)
+        shapes = conjugate_shapes(data, state.eta)
+        logit = logit_beta_draws(key_rates, *shapes)
+        eta, accepted = state.eta, jnp.ones(self.chains, logit.dtype)
+        if self.interweaving:
+            eta, logit, accepted = self._interweave(data, key_interweaving, state, logit)
+        log_theta, log_complement = log_rates(logit)
         units = jnp.full(self.chains, data.successes.shape[0], log_theta.dtype)
         seen = SufficientStatistics(units, log_theta.sum(axis=1), log_complement.sum(axis=1))
-        keys = jax.random.split(key_hyper, self.chains)
-        eta, acceptance = jax.vmap(self._move, in_axes=(None, 0, 0, 0))(
-            data.model, keys, state, seen
-        )
+        eta, acceptance = self._move(data.model, key_hyper, state._replace(eta=eta), seen)
         if self.proposal_scales is None:
-            adapted = jax.vmap(self._adapt, in_axes=(0, 0, 0, None))(state, eta, acceptance, index)
+            adapted = self._adapt(state, eta, acceptance, accepted, index)
             warming = index < self.warmup
             state = jax.tree.map(lambda new, old: jnp.where(warming, new, old), adapted, state)
         output = {"eta": eta, "acceptance": acceptance, "scale": self._scales(state)}
@@ -151,46 +178,57 @@ class Gibbs:
         """Standard deviations of the proposals."""
         scale = jnp.exp(state.log_scale)
         if self.block:
-            scale *= jnp.sqrt(jax.vmap(jnp.diagonal)(state.covariance))
-        return scale
+            scale *= jnp.sqrt(jnp.diagonal(state.covariance))
+        return jnp.broadcast_to(scale, state.eta.shape)
 
     def _move(
         self, model: Model, key: Key[Array, ""], state: GibbsState, seen: SufficientStatistics
-    ) -> tuple[Pair, Pair]:
-        """Metropolis steps of one chain's hyperparameters, all rates held."""
+    ) -> tuple[Float[Array, "chains 2"], Float[Array, "chains 2"]]:
+        """Metropolis steps of the hyperparameters, all rates held."""
 
-        def log_target(x: Pair) -> Scalar:
-            return self._log_conditional(model, x, seen)
+        def log_target(x: Float[Array, "chains 2"]) -> Float[Array, "chains"]:
+            return jax.vmap(self._log_conditional, in_axes=(None, 0, 0))(model, x, seen)
 
         scale = jnp.exp(state.log_scale)
         if self.block:
-            root = scale[0] * jnp.linalg.cholesky(state.covariance)
-            moves = root[None]
+            moves = scale[0] * jnp.linalg.cholesky(state.covariance)[None]
         else:
             moves = jnp.eye(2, dtype=scale.dtype)[:, :, None] * jnp.diag(scale)
+        x = jax.vmap(self._to_coordinates)(state.eta)
+        x, acceptance = metropolis(key, x, log_target, moves, self.metropolis_steps)
+        eta = jax.vmap(self._from_coordinates)(x)
+        return eta, jnp.broadcast_to(acceptance, eta.shape)
 
-        def metropolis(
-            i: Int[Array, ""], carry: tuple[Pair, Scalar, Pair]
-        ) -> tuple[Pair, Scalar, Pair]:
-            x, current, accepted = carry
-            for j, move in enumerate(moves):
-                key_propose, key_accept = jax.random.split(
-                    jax.random.fold_in(key, len(moves) * i + j)
-                )
-                proposal = x + move @ jax.random.normal(key_propose, (2,), x.dtype)
-                proposed = log_target(proposal)
-                ratio = jnp.exp(jnp.minimum(proposed - current, 0.0))
-                take = jax.random.uniform(key_accept, dtype=x.dtype) < ratio
-                x = jnp.where(take, proposal, x)
-                current = jnp.where(take, proposed, current)
-                accepted = accepted.at[j].add(ratio)
-            return x, current, accepted
+    def _interweave(
+        self,
+        data: GibbsData,
+        key: Key[Array, ""],
+        state: GibbsState,
+        logit: Float[Array, "chains units"],
+    ) -> tuple[Float[Array, "chains 2"], Float[Array, "chains units"], Float[Array, "chains"]]:
+        r"""Metropolis steps of the hyperparameters that take the rates along.
 
-        x = self._to_coordinates(state.eta)
-        start = (x, log_target(x), jnp.zeros_like(x))
-        x, _, accepted = jax.lax.fori_loop(0, self.metropolis_steps, metropolis, start)
-        acceptance = accepted / self.metropolis_steps
-        return self._from_coordinates(x), acceptance.at[1].set(acceptance[0 if self.block else 1])
+        Held are the rates' standardised log-odds (logit theta - location) / scale, location and
+        scale those of `_standardization`: the target has the Jacobian of theta by them.
+        """
+        location, scale = _standardization(data, state.eta)
+        standard = (logit - location) / scale
+
+        def log_target(x: Float[Array, "chains 2"]) -> Float[Array, "chains"]:
+            location, scale = _standardization(data, jax.vmap(self._from_coordinates)(x))
+            log_theta, log_complement = log_rates(location + scale * standard)
+            likelihood = data.successes * log_theta + data.failures * log_complement
+            sums = log_theta.sum(axis=1), log_complement.sum(axis=1)
+            seen = SufficientStatistics(jnp.full_like(sums[0], data.successes.shape[0]), *sums)
+            prior = jax.vmap(self._log_conditional, in_axes=(None, 0, 0))(data.model, x, seen)
+            return prior + (likelihood + jnp.log(scale)).sum(axis=1) + sums[0] + sums[1]
+
+        moves = jnp.exp(state.log_interweaving) * jnp.linalg.cholesky(state.covariance)[None]
+        x = jax.vmap(self._to_coordinates)(state.eta)
+        x, acceptance = metropolis(key, x, log_target, moves, self.interweaving)
+        eta = jax.vmap(self._from_coordinates)(x)
+        location, scale = _standardization(data, eta)
+        return eta, location + scale * standard, acceptance[:, 0]
 
     def _log_conditional(self, model: Model, x: Pair, seen: SufficientStatistics) -> Scalar:
         r"""log p(x | theta), x in the coordinates of the proposals; -inf outside their range.
@@ -220,19 +258,24 @@ class Gibbs:
         return jnp.stack([jnp.log(x[0]) - jnp.log(x[1]), jnp.log(x[0] + x[1])])
 
     def _adapt(
-        self, state: GibbsState, eta: Pair, acceptance: Pair, index: Int[Array, ""]
+        self,
+        state: GibbsState,
+        eta: Float[Array, "chains 2"],
+        acceptance: Float[Array, "chains 2"],
+        interweaving: Float[Array, "chains"],
+        index: Int[Array, ""],
     ) -> GibbsState:
         """Robbins-Monro steps of the scales towards the target acceptance, and of the moments."""
         # The first gain is below one: one point makes no covariance.
         gain = (index.astype(eta.dtype) + 2) ** -0.6
         target = _TARGET_BLOCK if self.block else _TARGET_ONE
-        x = self._to_coordinates(eta)
-        away = x - state.center
-        spread = state.covariance + gain * (jnp.outer(away, away) - state.covariance)
+        away = jax.vmap(self._to_coordinates)(eta) - state.center
+        spread = state.covariance + gain * (away.T @ away / len(away) - state.covariance)
         return GibbsState(
             state.eta,
-            state.log_scale + gain * (acceptance - target),
-            state.center + gain * away,
+            state.log_scale + gain * (acceptance.mean(axis=0) - target),
+            state.log_interweaving + gain * (interweaving.mean() - _TARGET_BLOCK),
+            state.center + gain * away.mean(axis=0),
             spread + _RIDGE * jnp.diag(state.covariance.diagonal()),
         )
 
@@ -246,13 +289,15 @@ class Gibbs:
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""
         steps = self.warmup + self.draws * self.thinning
-        compile_ahead(self, self._data(problem), problem, steps, self.chunk)
+        compile_ahead(
+            self, self._data(problem), problem, steps, self.chunk, side_by_side(self.chains)
+        )
 
     def run(self, problem: Problem) -> Result:
         """Samples and judges the draws; see `Gibbs`."""
         data, steps = self._data(problem), self.warmup + self.draws * self.thinning
         with Stopwatch() as watch:
-            outputs = sample(self, data, problem, steps, self.chunk)
+            outputs = sample(self, data, problem, steps, self.chunk, side_by_side(self.chains))
         kept = {
             name: np.swapaxes(values[self.warmup :: self.thinning], 0, 1)
             for name, values in outputs.items()

@@ -4,6 +4,7 @@ import hashlib
 import os
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -19,11 +20,22 @@ from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
 
-__all__ = ["Kernel", "compile_ahead", "overdispersed_starts", "sample"]
+__all__ = [
+    "OVERDISPERSION",
+    "Kernel",
+    "compile_ahead",
+    "overdispersed_starts",
+    "sample",
+    "side_by_side",
+]
 
 # Stacking small outputs over a long scan is quadratic in some releases of jaxlib on a CPU.
 _BLOCK = 25
-# Starts lie within so many nats of the best one.
+# Chains that one thread runs in lockstep: more of them share each operation's fixed cost.
+_LOCKSTEP = 128
+# Starts are spread so many times as widely as the posterior.
+OVERDISPERSION = 3
+# They lie within so many nats of the best one.
 _DEEPEST, _HALVINGS = 30.0, 6
 
 
@@ -70,7 +82,7 @@ def overdispersed_starts(
     center = points[jnp.argmax(jax.vmap(target)(points))]
     information = -jnp.diagonal(jax.jacfwd(jax.jacfwd(target))(center))
     spread = jax.lax.rsqrt(jnp.maximum(information, 1.0))
-    away = 3 * spread * jax.random.normal(key, (chains, 2), center.dtype)
+    away = OVERDISPERSION * spread * jax.random.normal(key, (chains, 2), center.dtype)
     # A hyperprior may fall faster than its curvature at the center tells: come back by halves.
     nearer = center + away * 2.0 ** -jnp.arange(_HALVINGS).astype(center.dtype)[:, None, None]
     possible = jax.vmap(jax.vmap(target))(nearer) > target(center) - _DEEPEST
@@ -110,7 +122,34 @@ def _chunk_length(steps: int, chunk: int) -> int:
     return -(-min(chunk, steps) // _BLOCK) * _BLOCK
 
 
-def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int) -> None:
+def side_by_side(chains: int) -> int:
+    """Equal groups that chains are run in, each by a thread of its own.
+
+    The number does not depend on the machine, so that the draws do not.
+
+    Args:
+        chains: Number of chains.
+
+    Returns:
+        Number of groups.
+
+    Example:
+        >>> [side_by_side(chains) for chains in (1, 4, 5, 256, 1024)]
+        [1, 2, 1, 2, 8]
+    """
+    return next(g for g in (max(2, chains // _LOCKSTEP), 2, 1) if chains % g == 0)
+
+
+def _group(kernel: Any, groups: int) -> Kernel:
+    """The kernel of one group's chains."""
+    if groups == 1:
+        return kernel
+    return replace(kernel, chains=kernel.chains // groups)
+
+
+def compile_ahead(
+    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+) -> None:
     """Compiles a kernel's start and its chunk side by side, so that two cores share the work.
 
     Args:
@@ -119,7 +158,9 @@ def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, ch
         problem: For its key.
         steps: Number of steps that `sample` will be asked for.
         chunk: Steps between progress reports.
+        groups: Groups that the chains are run in.
     """
+    kernel = _group(kernel, groups)
     x64, key = problem.dtype == np.float64, require_key(problem.key)
     state = _start.eval_shape(kernel, data, key)  # traced once, unlike by jax.eval_shape
 
@@ -134,7 +175,9 @@ def compile_ahead(kernel: Kernel, data: PyTree, problem: Problem, steps: int, ch
         advance.result()
 
 
-def sample(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int) -> PyTree:
+def sample(
+    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+) -> PyTree:
     """Runs a kernel for a number of steps, chunk by chunk.
 
     Every chunk has the same compiled length, so there is one compilation; draws do not depend on
@@ -147,6 +190,8 @@ def sample(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: in
         problem: For its key, progress callback and checkpoint.
         steps: Number of steps.
         chunk: Steps between progress reports and checkpoints.
+        groups: Groups that the chains are run in, side by side; all outputs must then have an
+            axis of chains.
 
     Returns:
         The outputs of all steps, on the host, steps first.
@@ -156,22 +201,32 @@ def sample(kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: in
         InferenceError: If the checkpoint belongs to another problem, or is none.
     """
     key, length = require_key(problem.key), _chunk_length(steps, chunk)
-    key_start, key_steps = jax.random.split(key)
     identity = _identity(kernel, data, key, length)
-    compile_ahead(kernel, data, problem, steps, chunk)
-    state, done = _start(kernel, data, key_start), 0
+    compile_ahead(kernel, data, problem, steps, chunk, groups)
+    kernel, x64 = _group(kernel, groups), problem.dtype == np.float64
+    keys = [key] if groups == 1 else list(jax.random.split(key, groups))
+    starts, walks = zip(*map(jax.random.split, keys), strict=True)
+    states, done = [_start(kernel, data, start) for start in starts], 0
     chunks: list[list[np.ndarray]] = []
     if problem.checkpoint and problem.checkpoint.exists():
-        state, chunks, done = _restore(problem.checkpoint, identity, state)
-    while done < steps:
-        state, outputs = _advance(kernel, data, key_steps, state, jnp.asarray(done), length)
-        chunks.append([np.asarray(leaf) for leaf in jax.tree.leaves(outputs)])
-        structure = jax.tree.structure(outputs)
-        done += length
-        if problem.checkpoint and done < steps:
-            _save(problem.checkpoint, identity, state, chunks, done)
-        if problem.progress:
-            problem.progress(min(done, steps), steps)
+        states, chunks, done = _restore(problem.checkpoint, identity, states)
+
+    def advance(walk: Key[Array, ""], state: PyTree) -> tuple[PyTree, PyTree]:
+        with jax.enable_x64(x64):  # a thread has a setting of its own
+            state, outputs = _advance(kernel, data, walk, state, jnp.asarray(done), length)
+            return state, jax.tree.map(np.asarray, outputs)
+
+    with ThreadPoolExecutor(min(groups, os.cpu_count() or 1)) as pool:
+        while done < steps:
+            states, outputs = map(list, zip(*pool.map(advance, walks, states), strict=True))
+            structure = jax.tree.structure(outputs[0])
+            leaves = zip(*map(jax.tree.leaves, outputs), strict=True)
+            chunks.append([x[0] if groups == 1 else np.concatenate(x, axis=1) for x in leaves])
+            done += length
+            if problem.checkpoint and done < steps:
+                _save(problem.checkpoint, identity, states, chunks, done)
+            if problem.progress:
+                problem.progress(min(done, steps), steps)
     return jax.tree.unflatten(
         structure, [np.concatenate(leaves)[:steps] for leaves in zip(*chunks, strict=True)]
     )

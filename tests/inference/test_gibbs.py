@@ -76,6 +76,45 @@ def test_rates_that_round_to_zero_or_one_are_no_trouble():
     assert np.all((fit.unit_draws >= 0) & (fit.unit_draws <= 1))
 
 
+INTERWEAVING = {"warmup": 1000, "draws": 6000, "metropolis_steps": 2, "interweaving": 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "precision"),
+    [
+        ({"store_units": True}, "float64"),
+        ({"coordinates": "alpha_beta", "block": True, "store_units": True}, "float32"),
+    ],
+)
+def test_interweaved_draws_agree_with_quadrature(settings, precision):
+    method = hj.Gibbs(**INTERWEAVING, **settings)
+    fit = hj.fit(RATS, method=method, key=KEY, precision=precision)
+    require_agreement(fit, exact())
+    table = exact().units()
+    found = [errors(fit.unit_draws[..., j], mean) for j, mean in enumerate(table["mean"])]
+    # Of 70 normal errors one exceeds 4.8 for one seed in 9,000.
+    assert np.max(np.abs(found)) < 4.8
+    # More effective draws than sweeps alone can give.
+    plain = hj.fit(RATS, method=hj.Gibbs(warmup=1000, draws=6000, metropolis_steps=2), key=KEY)
+    assert min(fit.info["ess_bulk"]) > 2 * min(plain.info["ess_bulk"])
+
+
+class HeldAtTheirPlace(hj.Gibbs):
+    """Interweaving that forgets to take the rates along."""
+
+    def _interweave(self, data, key, state, logit):
+        eta, _, acceptance = super()._interweave(data, key, state, logit)
+        return eta, logit, acceptance
+
+
+@pytest.mark.slow
+def test_interweaving_that_leaves_the_rates_behind_is_caught():
+    fit = hj.fit(RATS, method=HeldAtTheirPlace(**INTERWEAVING), key=KEY)
+    with pytest.raises(AssertionError, match="standard errors from the exact posterior"):
+        require_agreement(fit, exact())
+
+
 class WithoutJacobian(hj.Gibbs):
     """Takes a density on (alpha, beta) for one on the working coordinates."""
 
@@ -244,6 +283,7 @@ def test_improper_posteriors_are_refused():
         {"warmup": -1},
         {"thinning": 0},
         {"metropolis_steps": 0},
+        {"interweaving": -1},
         {"chunk": 0},
         {"coordinates": "log"},
         {"proposal_scales": (0.0, 1.0)},

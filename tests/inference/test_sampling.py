@@ -45,8 +45,8 @@ def problem(**settings):
     return Problem(hj.Model(), RATS, np.float32, key=settings.pop("key", KEY), **settings)
 
 
-def walk(steps=130, chunk=50, kernel=None, data=DRIFT, **settings):
-    return sample(kernel or Walk(), data, problem(**settings), steps, chunk)
+def walk(steps=130, chunk=50, kernel=None, data=DRIFT, groups=1, **settings):
+    return sample(kernel or Walk(), data, problem(**settings), steps, chunk, groups)
 
 
 class Interruption(Exception):
@@ -102,6 +102,30 @@ def test_an_interrupted_run_goes_on_to_the_same_draws(tmp_path):
     for name, values in walk().items():
         np.testing.assert_array_equal(resumed[name], values)
     assert [file.name for file in tmp_path.iterdir()] == ["walk.npz"]
+
+
+@dataclass(frozen=True)
+class Pack(Walk):
+    """Four chains, in groups."""
+
+    chains: int = 4
+
+    def step(self, data, key, state, index):
+        state, output = super().step(data, key, state, index)
+        return state, {"position": output["position"]}
+
+
+def test_groups_of_chains_are_walks_of_their_own(tmp_path):
+    path, pack = tmp_path / "pack.npz", {"kernel": Pack(), "groups": 2}
+    positions = walk(**pack)["position"]
+    assert positions.shape == (130, 4)
+    assert np.unique(positions[-1]).size == 4
+    for group, key in enumerate(jax.random.split(KEY)):
+        alone = walk(kernel=Pack(chains=2), key=key)["position"]
+        np.testing.assert_array_equal(positions[:, 2 * group : 2 * group + 2], alone)
+    np.testing.assert_array_equal(walk(chunk=26, **pack)["position"], positions)
+    interrupted(path, **pack)
+    np.testing.assert_array_equal(walk(checkpoint=path, **pack)["position"], positions)
 
 
 def test_a_run_interrupted_before_its_first_chunk_starts_again(tmp_path):
