@@ -476,15 +476,29 @@ class Fit(Decisions):
         with self._x64():
             return checks.loo(self.model, self.counts, self.posterior, self.dtype)
 
-    def influence(self, of: str | Sequence[str] = ()) -> Table:
+    def influence(
+        self,
+        of: str | Sequence[str] = (),
+        *,
+        new: tuple[int, int] | Sequence[tuple[int, int]] = (),
+        levels: float | Sequence[float] = (),
+        above: float | Sequence[float] = (),
+    ) -> Table:
         """How answers move with each unit's weight; see `hierjax.influence.influence`."""
         with self._x64():
-            return influence.influence(self, of)
+            return influence.influence(self, of, new=new, levels=levels, above=above)
 
-    def sensitivity(self, of: str | Sequence[str] = ()) -> Table:
+    def sensitivity(
+        self,
+        of: str | Sequence[str] = (),
+        *,
+        new: tuple[int, int] | Sequence[tuple[int, int]] = (),
+        levels: float | Sequence[float] = (),
+        above: float | Sequence[float] = (),
+    ) -> Table:
         """How answers move with the hyperprior; see `hierjax.sensitivity.sensitivity`."""
         with self._x64():
-            return sensitivity.sensitivity(self, of)
+            return sensitivity.sensitivity(self, of, new=new, levels=levels, above=above)
 
     def loo_pit(self) -> checks.LooPit:
         """Where each unit falls in its prediction from the others; see `hierjax.checks.loo_pit`."""

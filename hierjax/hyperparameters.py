@@ -1,15 +1,15 @@
 """Answers about the hyperparameters: estimates, intervals, and which of them exist."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from hierjax import lattice as calculus
 from hierjax.inference.convergence import effective_sample_sizes
 from hierjax.inference.quadrature import Lattice
+from hierjax.lattice_quantiles import lattice_quantiles
 from hierjax.posterior import HyperPosterior
 
 __all__ = [
@@ -24,10 +24,6 @@ __all__ = [
 
 # Every one is a monotone function of a working coordinate, or of logit_mean in a lattice row.
 PARAMETERS = ("logit_mean", "log_concentration", "mean", "concentration", "alpha", "beta")
-_HALVINGS = 60
-
-# Where along each line of a lattice a parameter has each of some values.
-Place = Callable[[Float[np.ndarray, "levels"]], Float[np.ndarray, "levels lines"]]
 
 
 def parameter_values(points: Float[np.ndarray, "*batch 2"]) -> dict[str, np.ndarray]:
@@ -99,64 +95,6 @@ def wald(
             low, high = value * np.exp(-z * error), value * np.exp(z * error)
             result[name] = (value * error, float(low), float(high))
     return result
-
-
-def lattice_quantiles(
-    posterior: HyperPosterior, lattice: Lattice, levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "6 levels"]:
-    """Quantiles of every hyperparameter from the nodes of quadrature.
-
-    P(parameter < c) is summed over lines of nodes, each integrated up to where the parameter
-    crosses c, and c is found by bisection. Along a line the parameter rises; from line to line
-    its crossing moves slowly: for logit_mean lines are rows, for the shape parameters columns,
-    and for the log-concentration the only line holds the rows' masses.
-
-    Args:
-        posterior: Nodes and weights.
-        lattice: Where they are.
-        levels: Probabilities.
-
-    Returns:
-        Quantiles in the order of `PARAMETERS`.
-    """
-    weights, levels = np.asarray(posterior.weights, np.float64), np.asarray(levels, np.float64)
-    u, w = (np.asarray(x, np.float64) for x in (posterior.points[..., 0], posterior.points[..., 1]))
-
-    def repeated(*lines: np.ndarray) -> list[np.ndarray]:
-        return [np.broadcast_to(x, (len(levels), *x.shape)) for x in lines]
-
-    def solve(lines: np.ndarray, values: np.ndarray, place: Place) -> np.ndarray:
-        slope = calculus.derivative(lines)
-        table = repeated(calculus.cumulative(lines), lines, slope, calculus.derivative(slope))
-        likely = values[lines > 1e-12]
-        low, high = (np.full(len(levels), end) for end in (likely.min(), likely.max()))
-        for _ in range(_HALVINGS):
-            middle = 0.5 * (low + high)
-            under = calculus.interpolate_lines(place(middle), table).sum(axis=1) < levels
-            low, high = np.where(under, middle, low), np.where(under, high, middle)
-        return 0.5 * (low + high)
-
-    def crossing(values: np.ndarray) -> Place:
-        slope = calculus.difference(values)
-        bend = calculus.difference(slope)
-        table = repeated(values, slope, bend, calculus.difference(bend))
-        return lambda c: calculus.crossing(c[:, None], table)
-
-    log_alpha, log_beta = (w - np.logaddexp(0, sign * u) for sign in (-1, 1))
-    alpha, beta = (solve(weights.T, x.T, crossing(x.T)) for x in (log_alpha, log_beta))
-    logit_mean = solve(weights, u, lambda c: lattice.column_position(c[:, None]))
-    mass = weights.sum(axis=1)[None]
-    log_concentration = solve(mass, w[None, :, 0], lambda c: lattice.row_position(c[:, None]))
-    return np.stack(
-        [
-            logit_mean,
-            log_concentration,
-            1 / (1 + np.exp(-logit_mean)),
-            np.exp(log_concentration),
-            np.exp(alpha),
-            np.exp(beta),
-        ]
-    )
 
 
 Columns = dict[str, Float[np.ndarray, "parameters"]]

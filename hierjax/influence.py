@@ -1,7 +1,7 @@
 """Influence: how answers move with the weight of each unit.
 
-A derivative with respect to a unit's weight is its infinitesimal leave-one-out. Posterior means
-move by a covariance under the posterior, maxima by the implicit function theorem; neither needs
+A derivative with respect to a unit's weight is its infinitesimal leave-one-out. Answers of a
+posterior move by a covariance under it, maxima by the implicit function theorem; neither needs
 another fit.
 """
 
@@ -14,44 +14,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hierjax.checks.loo import thinned
-from hierjax.counts import Counts
-from hierjax.errors import DataError, InferenceError, did_you_mean
+from hierjax.effects import posterior_effects
+from hierjax.errors import InferenceError
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.inference.result import Status
+from hierjax.followed import ANSWERS, Followed, New
+from hierjax.maxima import estimate_moves
 from hierjax.table import Table
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
 
-__all__ = [
-    "ANSWERS",
-    "centered_answers",
-    "columns_of",
-    "influence",
-    "pair_arrays",
-    "positions",
-    "support",
-]
+__all__ = ["columns_of", "influence"]
 
-ANSWERS = ("logit_mean", "log_concentration", "mean", "log_alpha", "log_beta")
-_CONCENTRATED = ("log_concentration", "log_alpha", "log_beta")
 _BATCH = 8
 
 Pairs = tuple[Float[Array, "pairs"], Float[Array, "pairs"]]
-Followed = tuple[Float[Array, "units"], Float[Array, "units"]]
-
-
-def _answers(
-    family: BetaBinomial, followed: Followed, eta: Float[Array, "2"]
-) -> Float[Array, "answers"]:
-    """The hyperparameters, then posterior mean rates of the units followed, given eta."""
-    u, w = eta[0], eta[1]
-    log_alpha, log_beta = w + jax.nn.log_sigmoid(u), w + jax.nn.log_sigmoid(-u)
-    population = family.constrain(eta)
-    hyper = jnp.stack([u, w, population.mean, log_alpha, log_beta])
-    rates = jax.vmap(lambda y, n: family.update(y, n, population).mean)(*followed)
-    return jnp.concatenate([hyper, rates])
 
 
 @partial(jax.jit, static_argnums=0)
@@ -59,11 +36,10 @@ def _covariances(
     family: BetaBinomial,
     points: Float[Array, "points 2"],
     weights: Float[Array, "points"],
-    followed: Followed,
+    centered: Float[Array, "points answers"],
     pairs: Pairs,
 ) -> Float[Array, "pairs columns"]:
     """Covariance of every answer with log p(y_j | eta), and the latter's mean."""
-    centered = centered_answers(family, points, weights, followed)
 
     def one(pair: tuple[Float[Array, ""], Float[Array, ""]]) -> Float[Array, "columns"]:
         logs = jax.vmap(lambda eta: family.log_marginal(*pair, family.constrain(eta)))(points)
@@ -73,34 +49,14 @@ def _covariances(
     return jax.lax.map(one, pairs, batch_size=_BATCH)
 
 
-def centered_answers(
-    family: BetaBinomial,
-    points: Float[Array, "points 2"],
-    weights: Float[Array, "points"],
-    followed: Followed,
-) -> Float[Array, "points answers"]:
-    """Answers less their means, times the weights: a product with these is a covariance."""
-    answers = jax.vmap(lambda eta: _answers(family, followed, eta))(points)
-    return weights[:, None] * (answers - weights @ answers)
-
-
-@partial(jax.jit, static_argnums=0)
-def _at_point(
-    family: BetaBinomial, eta: Float[Array, "2"], followed: Followed, pairs: Pairs
-) -> tuple[Float[Array, "pairs"], Float[Array, "pairs 2"], Float[Array, "answers 2"]]:
-    """Log-marginals of the pairs and their gradients, and the gradients of the answers."""
-
-    def one(y: Float[Array, ""], n: Float[Array, ""]) -> tuple[Array, Array]:
-        def log_marginal(eta: Float[Array, "2"]) -> Float[Array, ""]:
-            return family.log_marginal(y, n, family.constrain(eta))
-
-        return log_marginal(eta), jax.jacfwd(log_marginal)(eta)
-
-    logs, scores = jax.vmap(one)(*pairs)
-    return logs, scores, jax.jacfwd(partial(_answers, family, followed))(eta)
-
-
-def influence(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
+def influence(
+    fit: "Fit",
+    of: str | Sequence[str] = (),
+    *,
+    new: New = (),
+    levels: float | Sequence[float] = (),
+    above: float | Sequence[float] = (),
+) -> Table:
     r"""Derivative of answers with respect to the weight a_j of every unit.
 
     Under a posterior, for any function g of the hyperparameters,
@@ -109,61 +65,89 @@ def influence(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
         \log p(y_j \mid \eta)\big), \qquad
         \frac{\partial}{\partial a_j} \log p(Y) = E[\log p(y_j \mid \eta)]
 
-    exact on the lattice of quadrature, and estimated from a sampler's draws. A maximum of the
-    log-marginal with observed information H moves by the implicit function theorem,
+    exact on the lattice of quadrature, and estimated from a sampler's draws. A probability that a
+    rate exceeds c is such a mean, of :math:`g = P(\theta > c \mid \eta)`, and a quantile q at level
+    p, where the distribution function F has the value p, moves by
+
+    .. math:: \frac{\partial q}{\partial a_j} = -\frac{1}{F'(q)}
+        \frac{\partial F(q)}{\partial a_j}
+
+    A maximum of the log-marginal with observed information H moves by the implicit function
+    theorem,
 
     .. math:: \frac{\partial \hat\eta}{\partial a_j} = H^{-1} \nabla \log p(y_j \mid \hat\eta)
 
+    and all that is plugged into, Wald's quantiles and `Fit.corrected` included, moves with it.
     Leaving a unit out altogether changes an answer by about minus its row. The weight is that in
     the likelihood of the hyperparameters: a unit's own rate keeps its counts. The columns
     log_alpha and log_beta are relative changes of alpha and beta; their posterior means exist
-    where those of alpha and beta do not. Under complete pooling only the mean can move, and the
-    others are NaN.
+    where those of alpha and beta do not. Under complete pooling only the mean can move, the other
+    hyperparameters are NaN, and so are Wald's quantiles.
 
     Args:
         fit: By quadrature, a sampler or Type-2 maximum likelihood.
-        of: Labels of units whose posterior mean rate is followed too.
+        of: Labels of units whose rate is followed too.
+        new: Successes and trials of new units whose rate is followed, as (4, 14) or a list of such.
+        levels: Probabilities of quantiles that are followed, of all hyperparameters and rates.
+        above: Thresholds that rates may exceed.
 
     Returns:
         One row a unit: label, successes, trials, then derivatives of logit_mean,
         log_concentration, mean, log_alpha, log_beta (posterior means, or estimates), of
-        log_evidence (of a maximum: the log-marginal likelihood), and `rate of LABEL` for every
-        unit of `of`.
+        log_evidence (of a maximum: the log-marginal likelihood), and of the mean `rate of LABEL`
+        for every unit of `of`, `rate of 4/14` for one of `new`. For every level `50% of alpha`,
+        likewise of logit_mean, log_concentration, mean, concentration, beta and the rates; for
+        every threshold `P(rate of LABEL > 0.2)`.
 
     Raises:
         InferenceError: If the method failed, is moments, or did not reach a maximum.
-        DataError: If there is no unit, or more than one, of a label.
+        DataError: If there is no unit, or more than one, of a label, or a new unit's counts break
+            a rule.
+        ConfigError: If a level or a threshold is not inside (0, 1), or anything is asked twice.
 
     Example:
         >>> import hierjax as hj
         >>> rats = hj.datasets.rat_tumors(current=True)
-        >>> table = hj.fit(rats).influence()
-        >>> j = int(abs(table["log_alpha"]).argmax())
-        >>> print(table["successes"][j], table["trials"][j], f"{table['log_alpha'][j]:.4f}")
-        0 20 -0.0777
+        >>> table = hj.fit(rats).influence(levels=0.5)
+        >>> j = int(abs(table["50% of alpha"]).argmax())
+        >>> print(table["successes"][j], table["trials"][j], f"{table['50% of alpha'][j]:.4f}")
+        0 20 -0.1692
     """
     _require_likelihood(fit)
-    labels = [of] if isinstance(of, str) else list(of)
-    followed = positions(fit.counts, labels)
+    asked = Followed.of(fit.counts, of, new, levels, above)
     counts, dtype = fit.counts, fit.dtype
     columns = np.stack([counts.successes, counts.trials])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
+    inverse = inverse.ravel()
+    a = np.ones(len(counts)) if counts.weights is None else counts.weights
+    total = np.bincount(inverse, a, pairs.shape[1])
     # Whole batches: a remainder would be compiled apart.
-    padded = np.pad(pairs, ((0, 0), (0, -pairs.shape[1] % _BATCH)))
-    on_device = (pair_arrays(columns[:, followed], dtype), pair_arrays(padded, dtype))
-    rows = (_of_maximum if fit.is_point else _of_posterior)(fit, *on_device)
-    values = np.asarray(rows, np.float64)[inverse.ravel()].T
+    missing = (0, -pairs.shape[1] % _BATCH)
+    padded = np.pad(pairs.astype(float), ((0, 0), missing))
+    if fit.is_point or fit.result.covariance is not None:
+        values = estimate_moves(fit, asked, padded, np.pad(total, missing))
+    else:
+        on_device = (jnp.asarray(padded[0], dtype), jnp.asarray(padded[1], dtype))
+        effects = posterior_effects(fit, asked)
+        values = np.asarray(_covariances(fit.model.family, *effects, on_device), np.float64)
     given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-    return Table({**given, **columns_of(values, labels)})
+    return Table({**given, **columns_of(values[inverse].T, asked)})
 
 
 def columns_of(
-    values: Float[np.ndarray, "columns rows"], labels: list[str]
-) -> dict[str, np.ndarray]:
-    """Names of the derivatives, the evidence's moved in front of the rates'."""
-    hyper, rates, evidence = np.split(values, [len(ANSWERS), len(values) - 1])
-    names = [*ANSWERS, "log_evidence", *(f"rate of {label}" for label in labels)]
-    return dict(zip(names, [*hyper, *evidence, *rates], strict=True))
+    values: Float[np.ndarray, "columns rows"], asked: Followed
+) -> dict[str, Float[np.ndarray, "rows"]]:
+    """The derivatives by their names, the evidence's moved from the end to its place.
+
+    Args:
+        values: One row an answer.
+        asked: What was followed.
+
+    Returns:
+        Columns of a table.
+    """
+    hyper, rest, evidence = np.split(values, [len(ANSWERS), len(values) - 1])
+    return dict(zip(asked.columns, [*hyper, *evidence, *rest], strict=True))
 
 
 def _require_likelihood(fit: "Fit") -> None:
@@ -171,53 +155,3 @@ def _require_likelihood(fit: "Fit") -> None:
         raise InferenceError(
             "moments: no likelihood whose derivatives could be taken; use quadrature or type2_mle"
         )
-
-
-def positions(counts: Counts, labels: list[str]) -> list[int]:
-    """Where the units of these labels are; refuses a label of none or of several."""
-    found = []
-    for label in labels:
-        where = np.flatnonzero(counts.labels == str(label))
-        if len(where) != 1:
-            hint = "" if len(where) else did_you_mean(str(label), counts.labels.tolist())
-            raise DataError(
-                f"of: expected the label of one unit, found {label!r}, which {len(where)} "
-                f"units have{hint}"
-            )
-        found.append(int(where[0]))
-    return found
-
-
-def pair_arrays(columns: np.ndarray, dtype: type) -> tuple[Float[Array, "_"], Float[Array, "_"]]:
-    """Successes and trials on the device."""
-    return jnp.asarray(columns[0], dtype), jnp.asarray(columns[1], dtype)
-
-
-def support(fit: "Fit") -> tuple[Float[Array, "points 2"], Float[Array, "points"]]:
-    """Points of the posterior that carry weight, and their weights."""
-    points, weights = thinned(fit.posterior)
-    return jnp.asarray(points, fit.dtype), jnp.asarray(weights, fit.dtype)
-
-
-def _of_posterior(fit: "Fit", followed: Followed, pairs: Pairs) -> Float[Array, "pairs columns"]:
-    return _covariances(fit.model.family, *support(fit), followed, pairs)
-
-
-def _of_maximum(fit: "Fit", followed: Followed, pairs: Pairs) -> Float[np.ndarray, "pairs columns"]:
-    eta = fit.posterior.points[0, 0]
-    pooled = fit.result.status is Status.BOUNDARY
-    if fit.result.covariance is None and not pooled:
-        raise InferenceError(f"{fit.method.name}: no maximum to differentiate, {fit.message}")
-    logs, scores, slopes = (
-        np.asarray(values, np.float64)
-        for values in _at_point(fit.model.family, jnp.asarray(eta), followed, pairs)
-    )
-    covariance = fit.result.covariance
-    if pooled:
-        a = np.ones(len(fit.counts)) if fit.counts.weights is None else fit.counts.weights
-        m = 1 / (1 + np.exp(-float(eta[0])))
-        covariance = np.diag([1 / (a @ fit.counts.trials * m * (1 - m)), 0.0])
-    moved = scores @ np.asarray(covariance, np.float64) @ slopes.T
-    if pooled:
-        moved[:, [ANSWERS.index(name) for name in _CONCENTRATED]] = np.nan
-    return np.column_stack([moved, logs])

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hierjax.effects import posterior_effects
 from hierjax.errors import InferenceError
+from hierjax.followed import Followed, New
 from hierjax.hyperpriors import Hyperprior
-from hierjax.influence import centered_answers, columns_of, pair_arrays, positions, support
+from hierjax.influence import columns_of
 from hierjax.table import Table
 
 if TYPE_CHECKING:
@@ -22,7 +24,14 @@ __all__ = ["sensitivity"]
 _NUDGE = 1e-3
 
 
-def sensitivity(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
+def sensitivity(
+    fit: "Fit",
+    of: str | Sequence[str] = (),
+    *,
+    new: New = (),
+    levels: float | Sequence[float] = (),
+    above: float | Sequence[float] = (),
+) -> Table:
     r"""Derivative of answers with respect to the hyperprior's parameters.
 
     .. math:: \frac{\partial}{\partial\lambda} E[g(\eta) \mid Y] = \mathrm{Cov}\Big(g(\eta),
@@ -35,14 +44,19 @@ def sensitivity(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
 
     Args:
         fit: By quadrature or a sampler.
-        of: Labels of units whose posterior mean rate is followed too.
+        of: Labels of units whose rate is followed too.
+        new: Successes and trials of new units whose rate is followed.
+        levels: Probabilities of quantiles that are followed.
+        above: Thresholds that rates may exceed.
 
     Returns:
         One row a parameter: parameter, value, then derivatives as in `influence`.
 
     Raises:
         InferenceError: If the hyperprior does not enter the method.
-        DataError: If there is no unit, or more than one, of a label.
+        DataError: If there is no unit, or more than one, of a label, or a new unit's counts break
+            a rule.
+        ConfigError: If a level or a threshold is not inside (0, 1), or anything is asked twice.
 
     Example:
         >>> import hierjax as hj
@@ -50,14 +64,12 @@ def sensitivity(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
         >>> print(table["parameter"][0], f"{table['log_concentration'][0]:.3f}")
         exponent -0.119
     """
-    if fit.is_point:
+    if fit.is_point or fit.result.covariance is not None:
         raise InferenceError(
             f"{fit.method.name}: the hyperprior does not enter, so nothing depends on it"
         )
-    labels = [of] if isinstance(of, str) else list(of)
-    columns = np.stack([fit.counts.successes, fit.counts.trials])[:, positions(fit.counts, labels)]
-    points, weights = support(fit)
-    centered = centered_answers(fit.model.family, points, weights, pair_arrays(columns, fit.dtype))
+    asked = Followed.of(fit.counts, of, new, levels, above)
+    points, weights, centered = posterior_effects(fit, asked)
     hyperprior = fit.model.hyperprior
     parameters = dict(_parameters(hyperprior))
     rows = []
@@ -71,7 +83,7 @@ def sensitivity(fit: "Fit", of: str | Sequence[str] = ()) -> Table:
         rows.append(np.append(np.asarray(moved, np.float64), float(expected)))
     values = np.array(rows).reshape(len(rows), centered.shape[1] + 1).T
     given = {"parameter": list(parameters), "value": list(parameters.values())}
-    return Table({**given, **columns_of(values, labels)})
+    return Table({**given, **columns_of(values, asked)})
 
 
 def _slopes(

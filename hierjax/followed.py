@@ -1,0 +1,120 @@
+"""What influence and sensitivity follow beside the posterior means of the hyperparameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from hierjax.counts import Counts
+from hierjax.errors import ConfigError, DataError, did_you_mean
+from hierjax.hyperparameters import PARAMETERS
+from hierjax.validation import Source, checked_pairs
+
+__all__ = ["ANSWERS", "Followed", "New"]
+
+ANSWERS = ("logit_mean", "log_concentration", "mean", "log_alpha", "log_beta")
+New = tuple[int, int] | Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """Units, levels of quantiles and thresholds of rates.
+
+    Attributes:
+        names: What units are called.
+        successes: Their y.
+        trials: Their n.
+        levels: Probabilities of quantiles.
+        above: Thresholds of rates.
+    """
+
+    names: tuple[str, ...]
+    successes: Int[np.ndarray, "followed"]
+    trials: Int[np.ndarray, "followed"]
+    levels: Float[np.ndarray, "levels"]
+    above: Float[np.ndarray, "thresholds"]
+
+    @classmethod
+    def of(
+        cls,
+        counts: Counts,
+        of: str | Sequence[str] = (),
+        new: New = (),
+        levels: float | Sequence[float] = (),
+        above: float | Sequence[float] = (),
+    ) -> "Followed":
+        """Checks what is asked for.
+
+        Args:
+            counts: The data.
+            of: Labels of units.
+            new: Successes and trials of a new unit, or of several.
+            levels: Probabilities of quantiles.
+            above: Rates to be above.
+
+        Returns:
+            What to follow.
+
+        Raises:
+            DataError: If there is no unit, or more than one, of a label, or a new unit's counts
+                break a rule.
+            ConfigError: If a level or a threshold is not inside (0, 1), something is asked twice,
+                or a threshold without a unit.
+        """
+        labels = [of] if isinstance(of, str) else [str(label) for label in of]
+        y, n = _new_units(new)
+        names = [*labels, *(f"{a}/{b}" for a, b in zip(y, n, strict=True))]
+        _require_once("of and new", names)
+        thresholds = _probabilities("above", above)
+        if len(thresholds) and not names:
+            raise ConfigError("above: expected units in `of` or `new` to be above it, found none")
+        at = _positions(counts, labels)
+        y, n = np.append(counts.successes[at], y), np.append(counts.trials[at], n)
+        return cls(tuple(names), y, n, _probabilities("levels", levels), thresholds)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all answers, the log-evidence before those about units and quantiles."""
+        rates = [f"rate of {name}" for name in self.names]
+        quantiles = [
+            f"{100 * level:.12g}% of {of}" for level in self.levels for of in (*PARAMETERS, *rates)
+        ]
+        exceedance = [f"P({rate} > {threshold:.12g})" for threshold in self.above for rate in rates]
+        return [*ANSWERS, "log_evidence", *rates, *quantiles, *exceedance]
+
+
+def _new_units(new: New) -> tuple[np.ndarray, np.ndarray]:
+    pairs = np.asarray(new)
+    pairs = pairs.reshape(-1, 2) if pairs.size == 0 else np.atleast_2d(pairs)
+    if pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise DataError(f"new: expected successes and trials of new units, found {new!r}")
+    return checked_pairs(pairs[:, 0], pairs[:, 1], Source("new", lambda i: f"new unit {i + 1}"))
+
+
+def _probabilities(name: str, given: float | Sequence[float]) -> Float[np.ndarray, "probabilities"]:
+    found = np.atleast_1d(np.asarray(given, float))
+    if (outside := found[~((found > 0) & (found < 1))]).size:
+        raise ConfigError(f"{name}: expected probabilities inside (0, 1), found {outside[0]}")
+    _require_once(name, found.tolist())
+    return found
+
+
+def _require_once(name: str, given: Sequence[str | float]) -> None:
+    if twice := [each for i, each in enumerate(given) if each in given[:i]]:
+        raise ConfigError(f"{name}: expected each once, found {twice[0]!r} twice")
+
+
+def _positions(counts: Counts, labels: list[str]) -> list[int]:
+    """Where the units of these labels are; refuses a label of none or of several."""
+    found = []
+    for label in labels:
+        where = np.flatnonzero(counts.labels == label)
+        if len(where) != 1:
+            hint = "" if len(where) else did_you_mean(label, counts.labels.tolist())
+            raise DataError(
+                f"of: expected the label of one unit, found {label!r}, which {len(where)} "
+                f"units have{hint}"
+            )
+        found.append(int(where[0]))
+    return found
