@@ -1,6 +1,5 @@
 """What a fit answers to questions that end in a decision: lists, ranks, contrasts, predictions."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +8,12 @@ from jaxtyping import Array, Float, Int, Key
 
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError, did_you_mean
+from hierjax.inference.result import Progress
 from hierjax.keys import require_key
 from hierjax.table import Table
 from hierjax.tally import distinct_pairs
 from hierjax.units.answers import Units
-from hierjax.units.contrasts import Contrast, contrast
+from hierjax.units.contrasts import contrasts
 from hierjax.units.exceedance import above_population_mean, q_values
 from hierjax.units.prediction import draw_successes, predict_successes
 from hierjax.units.ranks import draw_ranks, integrate_ranks
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Decisions"]
 
 # Contrasts of all pairs grow with the square of the units.
-_MOST_PAIRS = 5000
+_MOST_PAIRS = 100_000
 
 
 class Decisions:
@@ -113,7 +113,13 @@ class Decisions:
         )
 
     def ranks(
-        self, top: int = 10, *, key: Key[Array, ""], draws: int = 4000, level: float = 0.9
+        self,
+        top: int = 10,
+        *,
+        key: Key[Array, ""],
+        draws: int = 4000,
+        level: float = 0.9,
+        progress: Progress | None = None,
     ) -> Table:
         """Where each unit stands among all: rank 1 is the highest rate.
 
@@ -126,6 +132,7 @@ class Decisions:
             key: Typed random key.
             draws: Number of joint draws.
             level: Probability of the rank intervals.
+            progress: Called with the number of draws made and their total.
 
         Returns:
             One row a unit: label, successes, trials, expected_rank, low, high, p_best, p_top_k,
@@ -142,7 +149,7 @@ class Decisions:
         y, n = self._pairs
         if not 1 <= top <= len(y):
             raise ConfigError(f"top: expected 1 to {len(y)} (the number of units), found {top}")
-        ranks = self._draw_ranks(key, draws)
+        ranks = self.rank_draws(key=key, draws=draws, progress=progress)
         pairs, inverse = distinct_pairs(y, n)
         multiplicity = np.bincount(inverse).astype(float)
         mixture = self._units.coarse_mixture
@@ -167,6 +174,29 @@ class Decisions:
             }
         )
 
+    def rank_draws(
+        self, *, key: Key[Array, ""], draws: int = 4000, progress: Progress | None = None
+    ) -> Int[np.ndarray, "draws units"]:
+        """Ranks of all units in joint draws of their rates.
+
+        Args:
+            key: Typed random key.
+            draws: Number of joint draws.
+            progress: Called with the number of draws made and their total.
+
+        Returns:
+            Ranks from 1, the highest rate, in every draw.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If there are no draws.
+            InferenceError: If the method failed, or pooling is complete and all rates are equal.
+        """
+        key = require_key(key)
+        self._require_spread("their ranks")
+        y, n = (values.astype(float) for values in self._pairs)
+        return draw_ranks(self._units.coarse_mixture, y, n, key, _count(draws), progress)
+
     def rank_probabilities(
         self, *, key: Key[Array, ""], draws: int = 4000
     ) -> Float[np.ndarray, "units ranks"]:
@@ -179,12 +209,18 @@ class Decisions:
         Returns:
             Rows are units, columns ranks from 1, the highest rate.
         """
-        ranks = self._draw_ranks(require_key(key), draws) - 1
+        ranks = self.rank_draws(key=key, draws=draws) - 1
         size = ranks.shape[1]
         cells = (np.arange(size) * size + ranks).ravel()
         return np.bincount(cells, minlength=size * size).reshape(size, size) / draws
 
-    def contrasts(self, control: str | None = None, level: float = 0.9) -> Table:
+    def contrasts(
+        self,
+        control: str | None = None,
+        level: float = 0.9,
+        *,
+        progress: Progress | None = None,
+    ) -> Table:
         """Every unit against a control, or all pairs of units.
 
         Under the shared hyperparameters, whose uncertainty counts: units are independent only
@@ -193,6 +229,7 @@ class Decisions:
         Args:
             control: Label of the unit to compare with; by default every pair is compared.
             level: Probability of the equal-tailed intervals.
+            progress: Called with the number of distinct comparisons made and their total.
 
         Returns:
             One row a comparison: label, control, p_greater (of the first's rate), difference_mean,
@@ -213,29 +250,22 @@ class Decisions:
         level, labels = _probability("level", level), self.counts.labels
         self._require_spread("how they differ")
         if control is None:
-            first, second = np.triu_indices(len(labels), 1)
-            if len(first) > _MOST_PAIRS:
+            count = len(labels) * (len(labels) - 1) // 2
+            if count > _MOST_PAIRS:
                 raise ConfigError(
-                    f"contrasts: expected at most {_MOST_PAIRS:,} pairs, found {len(first):,} of "
+                    f"contrasts: expected at most {_MOST_PAIRS:,} pairs, found {count:,} of "
                     f"{len(labels):,} units; name a control"
                 )
+            first, second = np.triu_indices(len(labels), 1)
         else:
             at = self._position(control)
             first = np.delete(np.arange(len(labels)), at)
             second = np.full(len(first), at)
-        mixture = self._units.coarse_mixture
         y, n = (values.astype(float) for values in self._pairs)
-        asked = np.stack([y[first], n[first], y[second], n[second]], axis=1)
-        distinct, inverse = np.unique(asked, axis=0, return_inverse=True)
-        # The special functions leave the other threads running.
-        with ThreadPoolExecutor() as pool:
-            found = list(
-                pool.map(lambda row: contrast(mixture, row[:2], row[2:], level), distinct.tolist())
-            )
-        rows = [found[i] for i in inverse.ravel()]
-        columns = {
-            name: np.array([getattr(row, name) for row in rows]) for name in Contrast._fields
-        }
+        asked = np.stack([y[first], n[first], y[second], n[second]])
+        distinct, inverse = np.unique(asked, axis=1, return_inverse=True)
+        found = contrasts(self._units.coarse_mixture, distinct[:2], distinct[2:], level, progress)
+        columns = {name: values[inverse.ravel()] for name, values in found._asdict().items()}
         return Table({"label": labels[first], "control": labels[second], **columns})
 
     def predictions(self, new_trials: int, level: float = 0.9) -> Table:
@@ -298,11 +328,6 @@ class Decisions:
     def _require_spread(self, question: str) -> None:
         if self._units.is_pooled:
             raise InferenceError(f"complete pooling: rates are all equal, not to ask {question}")
-
-    def _draw_ranks(self, key: Key[Array, ""], draws: int) -> Int[np.ndarray, "draws units"]:
-        self._require_spread("their ranks")
-        y, n = (values.astype(float) for values in self._pairs)
-        return draw_ranks(self._units.mixture, y, n, key, _count(draws))
 
     def _position(self, label: str) -> int:
         found = np.flatnonzero(self.counts.labels == label)

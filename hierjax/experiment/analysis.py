@@ -59,8 +59,8 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
         found = fit_all(
             prepared, watch, directory.checkpoint, _NEEDED_LATER, partial(judge, prepared)
         )
-        with stages.time("answers"), watch("answers"):
-            record = answer(prepared, found)
+        with stages.time("answers"), watch("answers") as progress:
+            record = answer(prepared, found, progress=progress)
         manifest |= {"state": "finished", "methods": _methods(found)}
         record = dataclasses.replace(
             record,

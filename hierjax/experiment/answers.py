@@ -14,6 +14,7 @@ from hierjax.experiment.runner import Fitted, Prepared, statuses
 from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.inference import Quadrature
+from hierjax.inference.result import Progress
 from hierjax.table import Table
 
 __all__ = ["answer", "as_asked"]
@@ -25,7 +26,12 @@ AGREEMENT = "method,quantity,value,reference,mcse,z"
 _LARGEST_Z = 4.0
 
 
-def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord:
+def answer(
+    prepared: Prepared,
+    found: Fitted,
+    compare: bool = True,
+    progress: Progress | None = None,
+) -> RunRecord:
     """Everything that is asked of the fits.
 
     Args:
@@ -33,6 +39,7 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
         found: What the methods found.
         compare: Whether to compare the methods with quadrature, and partial pooling with none
             and with complete pooling.
+        progress: Called with steps done and steps in all of ranks and of contrasts.
 
     Returns:
         The record of the run.
@@ -42,7 +49,7 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
     telling = {name: as_asked(each, config) for name, each in fits.items()}
     reference, notes = _reference(prepared, found) if compare else (None, [])
     compared = _agreement(fits, reference, asked)
-    answered_by, answers, refused = _questions(prepared, fits, reference, compare)
+    answered_by, answers, refused = _questions(prepared, fits, reference, compare, progress)
     return RunRecord(
         name=config.name,
         config=resolved(config),
@@ -73,7 +80,11 @@ def answer(prepared: Prepared, found: Fitted, compare: bool = True) -> RunRecord
 
 
 def _questions(
-    prepared: Prepared, fits: Mapping[str, Fit], reference: Fit | None, judged: bool
+    prepared: Prepared,
+    fits: Mapping[str, Fit],
+    reference: Fit | None,
+    judged: bool,
+    progress: Progress | None,
 ) -> tuple[str, dict[str, Any], list[str]]:
     """Who answers questions about units, the answers, and why there are none."""
     candidates = {name: each for name, each in fits.items() if not each.is_point} or fits
@@ -83,7 +94,7 @@ def _questions(
     )
     if fit is None:
         return "", {}, []
-    answers, refused = decide(prepared, as_asked(fit, prepared.config))
+    answers, refused = decide(prepared, as_asked(fit, prepared.config), progress)
     answers |= judge(prepared, fit) if judged else {}
     return name, answers, [f"{name}: {why}" for why in refused]
 

@@ -171,7 +171,9 @@ def _print_fit(prepared: "Prepared") -> None:
     from hierjax.experiment.runner import fit_all
     from hierjax.experiment.terminal import watch
 
-    record = answer(prepared, fit_all(prepared, watch, needed_later=["arviz"]), compare=False)
+    found = fit_all(prepared, watch, needed_later=["arviz"])
+    with watch("answers") as progress:
+        record = answer(prepared, found, compare=False, progress=progress)
     _print_tables(record)
     _conclude(record, None)
 

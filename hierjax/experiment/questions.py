@@ -10,6 +10,7 @@ from hierjax.checks import Pooling, PredictiveCheck
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.runner import Prepared, method_key
 from hierjax.fitting import Fit
+from hierjax.inference.result import Progress
 from hierjax.table import Table
 
 __all__ = ["decide", "judge"]
@@ -17,12 +18,15 @@ __all__ = ["decide", "judge"]
 _RANKS, _CHECKS = "ranks", "checks"
 
 
-def decide(prepared: Prepared, fit: Fit) -> tuple[dict[str, Table], list[str]]:
+def decide(
+    prepared: Prepared, fit: Fit, progress: Progress | None = None
+) -> tuple[dict[str, Table], list[str]]:
     """Answers to what is asked, by name of the record's field.
 
     Args:
         prepared: Configuration and data.
         fit: The fit that answers.
+        progress: Called with steps done and steps in all of what takes long, one after the other.
 
     Returns:
         Tables of what was asked and has an answer, and why the rest has none.
@@ -30,13 +34,17 @@ def decide(prepared: Prepared, fit: Fit) -> tuple[dict[str, Table], list[str]]:
     config, asked = prepared.config, prepared.config.questions
 
     def ranks(top: int) -> Table:
-        return fit.ranks(top, key=method_key(config.seed, _RANKS), level=config.level)
+        key = method_key(config.seed, _RANKS)
+        return fit.ranks(top, key=key, level=config.level, progress=progress)
+
+    def contrasts(control: str) -> Table:
+        return fit.contrasts(control, config.level, progress=progress)
 
     answers: dict[str, tuple[Any, Callable[[Any], Table]]] = {
         "exceedance": (asked.above, lambda rate: fit.exceedance(rate, asked.fdr)),
         "next_counts": (asked.next_trials, lambda m: fit.predictions(m, config.level)),
         "ranks": (asked.top, ranks),
-        "contrasts": (asked.control, lambda label: fit.contrasts(label, config.level)),
+        "contrasts": (asked.control, contrasts),
     }
     found: dict[str, Table] = {}
     refused = []

@@ -8,7 +8,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from hierjax.fitting import Fit
-from hierjax.keys import require_key
 from hierjax.plots.labels import named_rows
 from hierjax.plots.style import INK, method_styles, new_axes, outside_legend, point_key, styled
 
@@ -47,7 +46,7 @@ def rank_heat_map(
         'rank, 1 is the highest rate'
     """
     counts = fit.counts
-    ranks = fit._draw_ranks(require_key(key), draws)
+    ranks = fit.rank_draws(key=key, draws=draws)
     expected = ranks.mean(axis=0)
     order = np.argsort(expected, kind="stable")
     units = len(counts)

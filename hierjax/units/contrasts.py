@@ -1,29 +1,41 @@
 """Contrasts of two units: which rate is higher, by how much, and what a wrong choice costs.
 
 Units share the hyperparameters and are independent given them, so every probability is an average
-over points of the mixture of an integral over one rate of the other's distribution function.
+over points of the mixture of an integral over one rate of the other's distribution function. Many
+comparisons are made at once.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.special import betainc, expit, ndtri
 
+from hierjax.inference.result import Progress
+from hierjax.units.joint import Joint, point_groups
 from hierjax.units.mixture import Mixture
-from hierjax.units.nodes import below_log_odds, beta_nodes
+from hierjax.units.nodes import beta_nodes
 
-__all__ = ["Contrast", "contrast"]
+__all__ = ["Contrast", "contrast", "contrasts"]
 
-# Logarithms of ratios that are looked at; accuracy of interval ends, and the first step towards
-# them, in standard deviations.
-_LOGS, _TOLERANCE, _FIRST_STEP = 700.0, 1e-9, 0.2
+# Comparisons made at once: few enough for their tables to stay near the processor.
+_BATCH, _MOST_TABLES = 32, 128
+# Logarithms of ratios that are looked at, and accuracy of interval ends in standard deviations
+# or normal scores.
+_LOGS, _TOLERANCE = 700.0, 1e-9
+# Logarithm of ratios of variances of which either unit is narrow enough.
+_ALIKE = 1.5
+# In standard deviations; of smaller losses a lattice has few digits.
+_RARE_LOSS = 1e-5
+# Secant steps before every other step halves the bracket, and steps in all.
+_SECANTS, _STEPS = 8, 120
+# Probabilities whose normal scores are finite.
+_LEAST, _MOST = 1e-300, 1 - 1e-16
 
 
 class Contrast(NamedTuple):
-    """Unit a against unit b.
+    """Units a against units b: arrays of all pairs, or numbers of one.
 
     Attributes:
         p_greater: P(theta_a > theta_b).
@@ -35,46 +47,28 @@ class Contrast(NamedTuple):
         expected_loss: E[max(theta_b - theta_a, 0)], what choosing a is expected to cost.
     """
 
-    p_greater: float
-    difference_mean: float
-    difference_low: float
-    difference_high: float
-    ratio_low: float
-    ratio_high: float
-    expected_loss: float
+    p_greater: Any
+    difference_mean: Any
+    difference_low: Any
+    difference_high: Any
+    ratio_low: Any
+    ratio_high: Any
+    expected_loss: Any
 
 
-class _Joint(NamedTuple):
-    """Both units at every point: nodes of one's rate, and shapes of the other's Beta.
+class _Units(NamedTuple):
+    """Distinct units of a batch: shapes at every point, and two moments of the rate."""
 
-    Integration is over the narrower unit, over whose nodes the other's function is smooth.
-    """
-
-    weights: Float[np.ndarray, "points nodes"]
-    rates: Float[np.ndarray, "points nodes"]
-    alpha: Float[np.ndarray, "points 1"]
-    beta: Float[np.ndarray, "points 1"]
-
-    def below(self, rates: Float[np.ndarray, "points nodes"]) -> float:
-        """P(other's rate < a function of this one's), given its values at the nodes."""
-        inside = np.clip(rates, 0.0, 1.0)
-        return float(np.sum(self.weights * betainc(self.alpha, self.beta, inside)))
-
-    def mean_excess(self) -> float:
-        """E[max(this rate - other rate, 0)]."""
-        mean = self.alpha / (self.alpha + self.beta)
-        below = betainc(self.alpha, self.beta, self.rates)
-        partial = mean * betainc(self.alpha + 1, self.beta, self.rates)
-        return float(np.sum(self.weights * (self.rates * below - partial)))
+    alpha: Float[np.ndarray, "units points"]
+    beta: Float[np.ndarray, "units points"]
+    mean: Float[np.ndarray, "units"]
+    variance: Float[np.ndarray, "units"]
 
 
 def contrast(
     mixture: Mixture, first: Sequence[float], second: Sequence[float], level: float
 ) -> Contrast:
-    r"""Compares the rates of two units.
-
-    .. math:: P(\theta_a - \theta_b < d) = \sum_s w_s \int P(\theta_a < t + d \mid s)\,
-        p(\theta_b = t \mid s)\, dt
+    """Compares the rates of two units; see `contrasts`.
 
     Args:
         mixture: Points of the hyperparameters.
@@ -83,77 +77,169 @@ def contrast(
         level: Probability of the equal-tailed intervals.
 
     Returns:
-        The contrast.
+        The contrast, of numbers.
     """
+    one = contrasts(mixture, np.array([first], float).T, np.array([second], float).T, level)
+    return Contrast(*(float(values[0]) for values in one))
+
+
+def contrasts(
+    mixture: Mixture,
+    first: Float[np.ndarray, "2 pairs"],
+    second: Float[np.ndarray, "2 pairs"],
+    level: float,
+    progress: Progress | None = None,
+) -> Contrast:
+    r"""Compares the rates of many pairs of units.
+
+    .. math:: P(\theta_a - \theta_b < d) = \sum_s w_s \int P(\theta_a < t + d \mid s)\,
+        p(\theta_b = t \mid s)\, dt
+
+    Args:
+        mixture: Points of the hyperparameters.
+        first: Successes and trials of units a.
+        second: Of units b.
+        level: Probability of the equal-tailed intervals.
+        progress: Called with the number of comparisons made and their total.
+
+    Returns:
+        The contrasts.
+    """
+    count = first.shape[1]
+    found = np.empty((len(Contrast._fields), count))
     kept = mixture.weights > 0
-    weights, (u, w) = mixture.weights[kept], mixture.points[kept].T
-    concentration = np.exp(w)
-    alpha = [concentration / (1 + np.exp(-u)) + y for y, _ in (first, second)]
-    beta = [concentration / (1 + np.exp(u)) + n - y for y, n in (first, second)]
-    means = [weights @ (a / (a + b)) for a, b in zip(alpha, beta, strict=True)]
-    spreads = [
-        weights @ (a * b / ((a + b) ** 2 * (a + b + 1))) for a, b in zip(alpha, beta, strict=True)
+    points, weights = mixture.points[kept], mixture.weights[kept]
+    for start in range(0, count, _BATCH):
+        batch = slice(start, start + _BATCH)
+        asked = np.concatenate([first[:, batch], second[:, batch]], axis=1)
+        distinct, place = np.unique(asked, axis=1, return_inverse=True)
+        a, b = np.split(place.ravel(), 2)
+        units = _updated(points, weights, *distinct)
+        found[:, batch] = _compare(units, weights, a, b, level)
+        if progress:
+            progress(min(start + _BATCH, count), count)
+    return Contrast(*found)
+
+
+def _updated(
+    points: Float[np.ndarray, "points 2"],
+    weights: Float[np.ndarray, "points"],
+    y: Float[np.ndarray, "units"],
+    n: Float[np.ndarray, "units"],
+) -> _Units:
+    u, w = points.T
+    alpha = np.exp(w) * expit(u) + y[:, None]
+    beta = np.exp(w) * expit(-u) + (n - y)[:, None]
+    total = alpha + beta
+    return _Units(
+        alpha, beta, alpha / total @ weights, alpha * beta / (total**2 * (total + 1)) @ weights
+    )
+
+
+def _compare(
+    units: _Units,
+    weights: Float[np.ndarray, "points"],
+    a: Int[np.ndarray, "pairs"],
+    b: Int[np.ndarray, "pairs"],
+    level: float,
+) -> Float[np.ndarray, "answers pairs"]:
+    """All answers about pairs of units, given by their positions."""
+    mean, variance = units.mean, units.variance
+    relative = variance / mean**2
+    shapes = (units.alpha, units.beta)
+    groups = point_groups(*shapes)
+    if len(a) > 1 and len(a) * sum(map(len, groups)) > _MOST_TABLES:
+        halves = (slice(None, len(a) // 2), slice(len(a) // 2, None))
+        parts = [_compare(units, weights, a[half], b[half], level) for half in halves]
+        return np.concatenate(parts, axis=1)
+    both = [
+        [Joint(shapes, group, weights, *sides) for group in groups] for sides in ((b, a), (a, b))
     ]
-    if spreads[0] < spreads[1]:
-        # As unit b against unit a, turned around.
-        found = contrast(mixture, second, first, level)
-        return Contrast(
-            1 - found.p_greater,
-            -found.difference_mean,
-            -found.difference_high,
-            -found.difference_low,
-            1 / found.ratio_high,
-            1 / found.ratio_low if found.ratio_low else np.inf,
-            found.expected_loss + found.difference_mean,
-        )
-    log_odds, shares = beta_nodes(alpha[1], beta[1])
-    rates = expit(log_odds)
-    joint = _Joint(weights[:, None] * shares, rates, alpha[0][:, None], beta[0][:, None])
-    below = below_log_odds(joint.alpha, joint.beta, log_odds)
-    tails = ((1 - level) / 2, (1 + level) / 2)
-    spread = math.sqrt(spreads[0] + spreads[1])
-    relative = math.sqrt(sum(s / m**2 for s, m in zip(spreads, means, strict=True)))
-    difference, log_ratio = means[0] - means[1], math.log(means[0] / means[1])
-    difference_low, difference_high = (
-        _root(lambda d: joint.below(rates + d), tail, (difference, spread), 1.0) for tail in tails
-    )
-    ratio_low, ratio_high = (
-        math.exp(
-            _root(lambda r: joint.below(rates * math.exp(r)), tail, (log_ratio, relative), _LOGS)
-        )
-        for tail in tails
-    )
-    return Contrast(
-        1 - float(np.sum(joint.weights * below)),
-        float(difference),
-        difference_low,
-        difference_high,
-        ratio_low,
-        ratio_high,
-        joint.mean_excess(),
-    )
+    low, high = (1 - level) / 2, (1 + level) / 2
+    # Sums over nodes of the narrower unit, on whose scale the other's function is smooth: in
+    # logarithms for ratios, whose accuracy serves all but the ends of differences.
+    turned = relative[a] < relative[b]
+    center, sd = np.log(mean[a] / mean[b]), np.sqrt(relative[a] + relative[b])
+    ratios = [
+        np.exp(_ends(both, Joint.below_scaled, tail, turned, (center, sd), _LOGS))
+        for tail in (low, high)
+    ]
+    below = [np.sum([j.below() for j in side], axis=0) for side in both]
+    excess = [np.sum([j.mean_excess() for j in side], axis=0) for side in both]
+    # The other's function has an edge where a rate and the difference add up to 0 or 1, which of
+    # units about as wide is to be where the rates are not.
+    center, sd = mean[a] - mean[b], np.sqrt(variance[a] + variance[b])
+    small, alike = mean[a] + mean[b] < 1, np.abs(np.log(variance[a] / variance[b])) < _ALIKE
+    narrower = variance[a] < variance[b]
+    differences = [
+        _ends(both, Joint.below_shifted, tail, np.where(alike, turn, narrower), (center, sd), 1.0)
+        for tail, turn in ((low, small), (high, ~small))
+    ]
+    # Of small losses no digits are to cancel.
+    loss = np.where(np.where(alike, center < 0, narrower), excess[1] - center, excess[0])
+    for pair in np.flatnonzero(loss < _RARE_LOSS * sd):
+        loss[pair] = _rare_loss(units, weights, int(a[pair]), int(b[pair]))
+    greater = np.where(turned, below[1], 1 - below[0])
+    return np.stack([greater, center, *differences, *ratios, loss])
 
 
-def _root(
-    function: Callable[[float], float], level: float, guess: tuple[float, float], limit: float
-) -> float:
-    """Where a rising function reaches a level, from the normal distribution it would be close to.
+def _rare_loss(units: _Units, weights: Float[np.ndarray, "points"], a: int, b: int) -> float:
+    """E[max(theta_b - theta_a, 0)] at every point, by distribution functions without lattices."""
+    log_odds, shares = beta_nodes(units.alpha[b], units.beta[b])
+    alpha, beta, rates = units.alpha[a][:, None], units.beta[a][:, None], expit(log_odds)
+    partial = alpha / (alpha + beta) * betainc(alpha + 1, beta, rates)
+    excess = rates * betainc(alpha, beta, rates) - partial
+    return float(weights @ np.sum(shares * excess, axis=1))
 
-    Beyond the limits the answer is the limit.
+
+def _ends(
+    both: Sequence[Sequence[Joint]],
+    below: Callable[[Joint, np.ndarray], np.ndarray],
+    tail: float,
+    turned: Bool[np.ndarray, "pairs"],
+    guess: tuple[Float[np.ndarray, "pairs"], Float[np.ndarray, "pairs"]],
+    limit: float,
+) -> Float[np.ndarray, "pairs"]:
+    """One end of all intervals: of a against b or, turned around, of b against a."""
+    (center, sd), found = guess, np.empty(len(turned))
+    for joints, at, sign in zip(both, (~turned, turned), (1, -1), strict=True):
+        if at.any():
+            chosen = [joint.of(at) for joint in joints]
+
+            def probability(place: np.ndarray, chosen: list[Joint] = chosen) -> np.ndarray:
+                return np.sum([below(joint, place) for joint in chosen], axis=0)
+
+            wanted = sign * float(ndtri(tail))
+            found[at] = sign * _roots(probability, wanted, (sign * center[at], sd[at]), limit)
+    return found
+
+
+def _roots(
+    function: Callable[[np.ndarray], np.ndarray],
+    wanted: float,
+    guess: tuple[Float[np.ndarray, "pairs"], Float[np.ndarray, "pairs"]],
+    limit: float,
+) -> Float[np.ndarray, "pairs"]:
+    """Where distribution functions have a normal score, from the normals they would be close to.
+
+    Secants of the scores, which are nearly straight, within a bracket. Beyond the limits the
+    answer is the limit.
     """
-    from scipy.optimize import brentq
-
-    mean, sd = guess
-    place = min(max(mean + sd * float(ndtri(level)), -limit), limit)
-    value, step = function(place) - level, _FIRST_STEP * sd
-    while True:
-        other = min(max(place - math.copysign(step, value), -limit), limit)
-        there = function(other) - level
-        if value * there <= 0:
+    center, sd = guess
+    low, high = (np.full(len(sd), end) for end in (-limit, limit))
+    place = np.clip(center + sd * wanted, -limit, limit)
+    slope, before, score_before = 1 / sd, place, wanted
+    for step in range(_STEPS):
+        score = ndtri(np.clip(function(place), _LEAST, _MOST))
+        low, high = np.where(score <= wanted, place, low), np.where(score >= wanted, place, high)
+        moved = place - before
+        rise = np.divide(score - score_before, moved, out=np.zeros_like(place), where=moved != 0)
+        slope = np.where(rise > 0, rise, slope)
+        before, score_before = place, score
+        ahead = place + (wanted - score) / slope
+        halved = ~((ahead >= low) & (ahead <= high)) | ((step >= _SECANTS) & (step % 2 == 0))
+        found = np.abs(score - wanted) <= _TOLERANCE
+        place = np.where(found, place, np.where(halved, 0.5 * (low + high), ahead))
+        if np.all(found | (high - low <= _TOLERANCE * sd)):
             break
-        if abs(other) >= limit:
-            return other
-        place, value, step = other, there, 3 * step
-    if value == there:
-        return place
-    return float(brentq(lambda x: function(x) - level, place, other, xtol=_TOLERANCE * sd))
+    return place

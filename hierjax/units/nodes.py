@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import betainc, betaincc, betaln, expit
 
-__all__ = ["below_log_odds", "beta_nodes"]
+__all__ = ["below_log_odds", "beta_nodes", "log_kernel"]
 
 # Fewest and most nodes, and their distance in the stretched coordinate.
 _FEWEST, _MOST, _STEP = 40, 160, 0.12
@@ -73,3 +73,38 @@ def below_log_odds(
     left = np.exp(alpha * np.minimum(log_odds, -_FAR) - np.log(alpha) - betaln(alpha, beta))
     right = np.exp(-beta * np.maximum(log_odds, _FAR) - np.log(beta) - betaln(alpha, beta))
     return np.where(log_odds < -_FAR, left, np.where(log_odds > _FAR, 1 - right, below))
+
+
+def log_kernel(
+    alpha: Float[np.ndarray, "units points"],
+    beta: Float[np.ndarray, "units points"],
+    center: Float[np.ndarray, "units"],
+    log_odds: Float[np.ndarray, "units nodes"],
+) -> Float[np.ndarray, "units points nodes"]:
+    r"""Logs of Beta densities of the log-odds z, but for constants.
+
+    .. math:: (\alpha - (\alpha + \beta) r) (z - z_0) - (\alpha + \beta)\,[
+        \log(1 + r (e^{z - z_0} - 1)) - r (z - z_0)]
+
+    where r is the rate at the center: the bracket, small where the density is not, is the same
+    for all points.
+
+    Args:
+        alpha: First shapes.
+        beta: Second shapes.
+        center: Log-odds among each unit's components.
+        log_odds: Nodes of each unit.
+
+    Returns:
+        The logs.
+    """
+    distance = log_odds - center[:, None]
+    rate, rest = expit(center)[:, None], expit(-center)[:, None]
+    bend = np.where(
+        distance < _FAR,
+        np.log1p(rate * np.expm1(np.minimum(distance, _FAR))),
+        distance + np.log(rate),
+    )
+    bend -= rate * distance
+    lean = alpha * rest - beta * rate
+    return lean[..., None] * distance[:, None] - (alpha + beta)[..., None] * bend[:, None]
