@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["unit_effects", "unit_gradients"]
 
-# As nodes of a lattice are this far apart in widths of components, these add up smoothly.
-_RESOLVED = 0.7
+# Width of components in gaps between a lattice's nodes: more moves answers with its square, less
+# leaves steps between nodes. Near complete pooling both then are below one percent of a derivative.
+_RESOLVED = 0.5
 # Log-concentrations beyond that pool completely, to all digits of a count.
 _POOLED = 36.0
 # Of a component's width: differences of seven points leave 1e-11 of the derivative.
