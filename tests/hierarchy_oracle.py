@@ -128,3 +128,63 @@ RATS_LOGIT_MEAN, RATS_LOG_CONCENTRATION = (-3.2, -0.6, 0.02), (0.0, 60.0, 0.05)
 
 def rats_grid(counts):
     return Grid(counts.successes, counts.trials, RATS_LOGIT_MEAN, RATS_LOG_CONCENTRATION)
+
+
+class StepwiseGrid:
+    """P(rate < c) where a unit's posterior is a step in the hyperparameters.
+
+    Every row of log-concentrations is integrated by Gauss and Legendre's rule in pieces, finest
+    around the logit-mean at which the unit's posterior crosses c.
+
+    Args:
+        successes: Of every unit.
+        trials: Likewise.
+        logit_mean: Ends of the range, which is cut into twelve pieces.
+        log_concentration: First and last row, and their distance.
+    """
+
+    def __init__(self, successes, trials, logit_mean, log_concentration):
+        self.nodes, self.shares = np.polynomial.legendre.leggauss(32)
+        first, last, step = log_concentration
+        self.ends, self.w = np.linspace(*logit_mean, 13), np.arange(first, last, step)
+        pairs = np.unique(np.stack([successes, trials]), axis=1, return_counts=True)
+        self.pairs, self.times = pairs
+        middle = logit_mean[0] + np.ptp(logit_mean) / 2
+        self.peak = max(self._log_density(np.array([middle]), w)[0] for w in self.w)
+        self.total = sum(self._integral(w, self.ends, np.ones_like) for w in self.w)
+
+    def _log_density(self, u, w):
+        alpha, beta = expit(u) * np.exp(w), expit(-u) * np.exp(w)
+        most = self.pairs[1].max()
+        rising = [_log_rising(shape, most) for shape in (alpha, beta, np.exp(np.array([w])))]
+        total = log_power_law(u, w)
+        for y, n, number in zip(*self.pairs, self.times, strict=True):
+            total = total + number * (rising[0][y] + rising[1][n - y] - rising[2][n])
+        return total
+
+    def _integral(self, w, ends, values):
+        ends = np.unique(np.clip(ends, self.ends[0], self.ends[-1]))
+        middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
+        u = (middle[:, None] + half[:, None] * self.nodes).ravel()
+        mass = (half[:, None] * self.shares).ravel() * np.exp(self._log_density(u, w) - self.peak)
+        return np.sum(mass * values(u))
+
+    def below(self, rate, y, n):
+        total = 0.0
+        for w in self.w:
+            concentration, ends = np.exp(w), self.ends
+            crossing = (rate * (concentration + n) - y) / concentration
+            if 0 < crossing < 1:
+                spread = np.sqrt(rate * (1 - rate) * (concentration + n)) / concentration
+                around = np.array([-12, -6, -3, 0, 3, 6, 12]) * spread / crossing / (1 - crossing)
+                ends = np.concatenate([ends, np.log(crossing / (1 - crossing)) + around])
+
+            def unit_below(u, w=w, concentration=concentration):
+                # Beyond, the incomplete beta function of SciPy is no longer right.
+                if w > 32:
+                    return (expit(u) < rate).astype(float)
+                alpha, beta = concentration * expit(u), concentration * expit(-u)
+                return betainc(alpha + y, beta + n - y, rate)
+
+            total += self._integral(w, ends, unit_below)
+        return total / self.total

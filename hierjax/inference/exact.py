@@ -41,8 +41,8 @@ class Quadrature:
         -159.110646
     """
 
-    rows: _Nodes = 96
-    columns: _Nodes = 48
+    rows: _Nodes = 72
+    columns: _Nodes = 64
     tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4
     max_refinements: Annotated[int, Field(ge=0, le=4, strict=True)] = 2
 

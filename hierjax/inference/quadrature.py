@@ -256,7 +256,7 @@ def _summary(
 
 
 def quadrature(
-    model: Model, tally: TallyArrays, rows: int = 96, columns: int = 48
+    model: Model, tally: TallyArrays, rows: int = 72, columns: int = 64
 ) -> QuadratureResult:
     r"""Integrates the posterior of the hyperparameters on a lattice.
 

@@ -1,13 +1,13 @@
 """Answers about many units on the host, computed once for every distinct pair of counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.posterior import HyperPosterior
@@ -20,14 +20,17 @@ from hierjax.units.distribution import (
     unit_density,
     unit_distributions,
 )
-from hierjax.units.mixture import Mixture, condense
+from hierjax.units.mixture import Mixture, condense, condense_pooled
 from hierjax.units.moments import unit_moments
+from hierjax.units.pooled_rows import PooledRows
 
 __all__ = ["Units"]
 
 # Distinct pairs of counts answered at once; one size, so that one compilation serves all.
 _BATCH = 64
 _COARSE, _FINE = 1e-6, 1e-12
+# How unlike the data units may be for mixtures that are tried in turn.
+_REACHES = (4.0, 20.0)
 Columns = dict[str, np.ndarray]
 
 
@@ -46,6 +49,7 @@ class Units:
     ):
         self.family, self.posterior, self.dtype = family, posterior, dtype
         self._is_lattice = is_lattice
+        self._by_reach: dict[float, tuple[Mixture, PooledRows] | None] = {}
 
     @cached_property
     def mixture(self) -> Mixture:
@@ -62,24 +66,29 @@ class Units:
         """Whether pooling is complete: rates are then known without a density."""
         return bool(np.isinf(self.posterior.points).any())
 
-    @cached_property
-    def _on_device(self) -> tuple[HyperPosterior, Mixture]:
-        def place(values: Any) -> Array:
-            return jnp.asarray(values, self.dtype)
+    def _pooled(self, reach: float) -> tuple[Mixture, PooledRows] | None:
+        """The points for units like the data, where some rows are close to complete pooling."""
+        if reach not in self._by_reach:
+            self._by_reach[reach] = (
+                condense_pooled(self.posterior, reach) if self._is_lattice else None
+            )
+        return self._by_reach[reach]
 
-        return jax.tree.map(place, self.posterior), jax.tree.map(place, self.mixture)
+    def _on_device(self, tree: Any) -> Any:
+        return jax.tree.map(lambda values: jnp.asarray(values, self.dtype), tree)
 
     @cached_property
     def _fine_mixture(self) -> Mixture:
         """More points, for densities: they keep their digits in the tails."""
-        fine = condense(self.posterior, self._is_lattice, _FINE)
-        return jax.tree.map(lambda values: jnp.asarray(values, self.dtype), fine)
+        return self._on_device(condense(self.posterior, self._is_lattice, _FINE))
 
     def moments(self, y: np.ndarray, n: np.ndarray) -> Columns:
         """Columns mean, sd and shrinkage."""
+        with jax.enable_x64(self.dtype == np.float64):
+            posterior = self._on_device(self.posterior)
 
         def answer(y: Array, n: Array) -> dict[str, Array]:
-            return unit_moments(self.family, self._on_device[0], y, n)._asdict()
+            return unit_moments(self.family, posterior, y, n)._asdict()
 
         return self._over_pairs(y, n, answer)
 
@@ -98,7 +107,7 @@ class Units:
 
         if self.is_pooled:
             return dict.fromkeys(("low", "median", "high"), self.moments(y, n)["mean"])
-        return self._over_pairs(y, n, lambda y, n: answer(self._distributions(y, n)))
+        return self._over_distributions(y, n, answer)
 
     def below(
         self, y: np.ndarray, n: np.ndarray, thresholds: Float[np.ndarray, "thresholds"]
@@ -107,11 +116,11 @@ class Units:
         if self.is_pooled:
             return (self.moments(y, n)["mean"][:, None] < thresholds).astype(float)
 
-        def answer(y: Array, n: Array) -> dict[str, Array]:
+        def answer(distributions: UnitDistribution) -> dict[str, Array]:
             rates = jnp.broadcast_to(jnp.asarray(thresholds, self.dtype), (_BATCH, len(thresholds)))
-            return {"below": below(self._distributions(y, n), rates)}
+            return {"below": below(distributions, rates)}
 
-        return self._over_pairs(y, n, answer)["below"]
+        return self._over_distributions(y, n, answer)["below"]
 
     def density(
         self, y: int, n: int, rates: Float[np.ndarray, "points"]
@@ -120,8 +129,45 @@ class Units:
         values = (jnp.asarray(value, self.dtype) for value in (y, n, rates))
         return np.asarray(unit_density(self.family, self._fine_mixture, *values))
 
-    def _distributions(self, y: Array, n: Array) -> UnitDistribution:
-        return unit_distributions(self.family, self._on_device[1], y, n)
+    def _over_distributions(
+        self,
+        y: np.ndarray,
+        n: np.ndarray,
+        answer: Callable[[UnitDistribution], Mapping[str, Any]],
+    ) -> Columns:
+        """Answers from units' distributions, by the mixture that holds for each unit."""
+        parts = []
+        for chosen, mixture in self._mixtures(y, n):
+            with jax.enable_x64(self.dtype == np.float64):
+                placed = self._on_device(mixture)
+
+            def one(y: Array, n: Array, placed: Mixture = placed) -> Mapping[str, Any]:
+                return answer(unit_distributions(self.family, placed, y, n))
+
+            parts.append((chosen, self._over_pairs(y[chosen], n[chosen], one)))
+        found = {}
+        for name, first in parts[0][1].items():
+            found[name] = np.empty((len(y), *first.shape[1:]), first.dtype)
+            for chosen, answers in parts:
+                found[name][chosen] = answers[name]
+        return found
+
+    def _mixtures(
+        self, y: np.ndarray, n: np.ndarray
+    ) -> Iterator[tuple[Bool[np.ndarray, "units"], Mixture]]:
+        """Mixtures, and the units that each is for."""
+        left = np.ones(len(y), bool)
+        for reach in _REACHES:
+            pooled = self._pooled(reach)
+            if pooled is None:
+                break
+            held = left & pooled[1].hold(y, n)
+            if held.any():
+                yield held, pooled[0]
+            left &= ~held
+            if not left.any():
+                return
+        yield left, self.mixture
 
     def _over_pairs(
         self, y: np.ndarray, n: np.ndarray, answer: Callable[[Array, Array], Mapping[str, Any]]

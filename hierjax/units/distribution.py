@@ -108,11 +108,12 @@ def _widened(component: Population, least: Float[Array, "points"]) -> Population
     return component._replace(dispersion=component.dispersion * jnp.maximum(1.0, ratio))
 
 
-def _place(component: Population, weights: Float[Array, "points"]) -> tuple[Array, ...]:
+def _place(component: Population, mixture: Mixture) -> tuple[Array, ...]:
     """Center, scale, start and step of a lattice that holds a mixture."""
+    weights = jnp.abs(mixture.weights)
     counts = weights > 1e-10
     logit = jnp.log(component.mean) - jnp.log(component.complement)
-    width = jnp.sqrt(1 / component.alpha + 1 / component.beta)
+    width = jnp.maximum(jnp.sqrt(1 / component.alpha + 1 / component.beta), mixture.finest)
     # Nodes are densest where most of the narrow components are: at a median, which does not fall
     # between two places of them.
     height = weights / width
@@ -138,14 +139,13 @@ def _place(component: Population, weights: Float[Array, "points"]) -> tuple[Arra
     return center, scale, start, (end - start) / (_NODES - 1)
 
 
-def _log_density(
+def _density(
     family: BetaBinomial,
     component: Population,
-    weights: Float[Array, "points"],
     center: Float[Array, ""],
     log_odds: Float[Array, "nodes"],
 ) -> Float[Array, "nodes points"]:
-    r"""Log of every component's weighted density of the log-odds z.
+    r"""Every component's density of the log-odds z.
 
     In a conjugate pair of an exponential family the density relative to the one at a center is
     :math:`(q - \theta_0)(z - z_0) / \phi - KL / \phi`, where KL, the divergence of
@@ -164,7 +164,7 @@ def _log_density(
     # but is not to exceed what such a component can be anywhere.
     precision = 1 / (1 / component.alpha + 1 / component.beta)
     highest = jnp.log(jnp.maximum(precision, jnp.sqrt(precision)))
-    return jnp.log(weights)[None] + jnp.minimum(logs, highest[None])
+    return jnp.exp(jnp.minimum(logs, highest[None]))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -192,17 +192,18 @@ def unit_distributions(
 
     def one(y: Float[Array, ""], n: Float[Array, ""]) -> UnitDistribution:
         component = _components(family, mixture, y, n)
-        places = _place(component, mixture.weights)
+        places = _place(component, mixture)
         center, scale, start, step = places
         # Far from the center nodes are sparse: what is narrow there must not fall between them.
         distance = jnp.log(component.mean) - jnp.log(component.complement) - center
-        component = _widened(component, step * jnp.hypot(scale, distance) / _SPARSEST)
+        sparse = step * jnp.hypot(scale, distance) / _SPARSEST
+        component = _widened(component, jnp.where(mixture.finest > 0, 0.0, sparse))
         hidden = start + step * jnp.arange(_NODES, dtype=step.dtype)
         log_odds = center + scale * jnp.sinh(hidden)
-        logs = partial(_log_density, family, component, mixture.weights, center)
-        density = jnp.sum(jnp.exp(logs(log_odds)), axis=1) * scale * jnp.cosh(hidden) * step
+        at = partial(_density, family, component, center)
+        density = jnp.sum(mixture.weights * at(log_odds), axis=1) * scale * jnp.cosh(hidden) * step
         # Where the mixture reaches beyond the lattice its tails are exponential.
-        ends = jnp.exp(logs(log_odds[jnp.array([0, -1])]))
+        ends = mixture.weights * at(log_odds[jnp.array([0, -1])])
         left, right = jnp.sum(ends / jnp.stack([component.alpha, component.beta]), axis=1)
         total = left + lattice.cumulative(density)
         slope = lattice.derivative(density)
@@ -320,7 +321,7 @@ def unit_density(
         The density with respect to theta.
     """
     component = _components(family, mixture, successes, trials)
-    center, *_ = _place(component, mixture.weights)
+    center, *_ = _place(component, mixture)
     log_odds = jnp.log(rates) - jnp.log1p(-rates)
-    logs = _log_density(family, component, mixture.weights, center, log_odds)
-    return jnp.sum(jnp.exp(logs), axis=1) / (rates * (1 - rates))
+    density = _density(family, component, center, log_odds)
+    return jnp.sum(mixture.weights * density, axis=1) / (rates * (1 - rates))

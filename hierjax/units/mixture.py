@@ -12,15 +12,28 @@ import numpy as np
 from jaxtyping import Float
 
 from hierjax.posterior import HyperPosterior, merge
+from hierjax.units.pooled_rows import (
+    APART,
+    PooledRows,
+    extrapolate_rows,
+    narrowest_extrapolated,
+)
+from hierjax.units.row_density import resample, row_moments
 
-__all__ = ["Mixture", "condense"]
+__all__ = ["Mixture", "condense", "condense_pooled"]
 
-_SMALLEST_RULE = 2
-# A row's nodes are brought closer until Betas this wide overlap, by so many halvings at most.
-_COARSEST, _MOST_HALVINGS, _COST = 0.4, 4, 3e-3
-# From this error on every second row of a lattice will do.
-_COARSE = 1e-6
-_SIZES = (1, 64, 256, 768, 2048)
+# Betas of small shapes are less smooth than normals.
+_SMALLEST_RULE, _SAFETY = 2, 30.0
+# Nodes of other rows are this close at least, in standard deviations; beyond, components are
+# widened until they overlap, which costs a share of the row's mass.
+_CLOSEST, _COST = 0.015, 0.05
+# How far nodes reach, and how close they are for any integrand, in standard deviations.
+_REACH, _FARTHEST = 8.0, 0.35
+# From this error on every second row of a lattice will do, and so many nodes in each.
+_COARSE, _MOST_COARSE = 1e-6, 24
+# The least spread of a unit's posterior, in standard deviations of the row.
+_FINEST = 0.5
+_SIZES = (1, 64, 256, 768, 1536, 3072)
 # Points of a mixture that draws are merged into.
 _CELLS = 400
 
@@ -33,11 +46,14 @@ class Mixture(NamedTuple):
         weights: Weights, summing to one; zero fills up.
         gaps: Distance to the neighbouring points in both coordinates, where components narrower
             than that are to be widened; zero where the points integrate any component.
+        finest: Below this width in log-odds the mixture has no features; zero where components
+            may stand alone.
     """
 
     points: Float[Any, "points 2"]
     weights: Float[Any, "points"]
     gaps: Float[Any, "points 2"]
+    finest: Any = 0.0
 
 
 def condense(posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10) -> Mixture:
@@ -47,13 +63,14 @@ def condense(posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10) 
         posterior: Points and weights.
         is_lattice: Whether rows are those of quadrature's lattice; otherwise points are draws, or
             a single estimate.
-        error: Error allowed in a probability that is answered from a lattice.
+        error: Error allowed in a probability that is answered from a lattice; from 1e-6 on for
+            what compares units, or a unit with the population, whose hyperparameters it shares.
 
     Returns:
         The mixture, on the host, filled up to one of a few sizes.
     """
     if is_lattice:
-        return _filled(*_condense_lattice(posterior, error))
+        return _filled(*_condense_rows(_Rows.of(posterior, error), error))
     merged = merge(posterior, _CELLS)
     points = np.asarray(merged.points, np.float64).reshape(-1, 2)
     return _filled(points, np.asarray(merged.weights, np.float64).ravel(), np.zeros_like(points))
@@ -71,38 +88,84 @@ def _size_class(size: int) -> int:
     return next((most for most in _SIZES if size <= most), -(-size // _SIZES[-1]) * _SIZES[-1])
 
 
-def _condense_lattice(
-    posterior: HyperPosterior, error: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    used = slice(None, None, 2 if error >= _COARSE else 1)
-    weights = np.asarray(posterior.weights, np.float64)[used]
-    weights = weights / weights.sum()
-    mass = weights.sum(axis=1)
-    kept = mass > 0.1 * error
-    weights, mass = weights[kept], mass[kept]
-    u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
-    row_gaps = _neighbour_gaps(w[:, :1].T).T
-    ratios = _width_ratios(u, w[:, 0], weights)
+def condense_pooled(
+    posterior: HyperPosterior, reach: float = 4.0, error: float = 1e-10
+) -> tuple[Mixture, PooledRows] | None:
+    """As `condense`, with rows close to complete pooling extrapolated.
+
+    Args:
+        posterior: Points and weights of a lattice.
+        reach: How unlike the data units may be; see `narrowest_extrapolated`.
+        error: Error allowed in a probability.
+
+    Returns:
+        A mixture with weights of both signs, and for which units it holds; None if there are no
+        such rows.
+    """
+    rows = _Rows.of(posterior, error)
+    narrowest, reach = narrowest_extrapolated(rows.ratios, rows.mass, reach)
+    pooled = rows.ratios < narrowest
+    if rows.mass[pooled].sum() <= error:
+        return None
+    found = extrapolate_rows(rows.u[pooled], rows.w[pooled], rows.weights[pooled], narrowest, reach)
+    heavy = np.abs(found.weights) > 1e-3 * error
+    parts = [(found.points[heavy], found.weights[heavy], np.zeros((heavy.sum(), 2)))]
+    if not pooled.all():
+        parts.append(_condense_rows(_Rows(*(values[~pooled] for values in rows)), error))
+    points, weights, gaps = map(np.concatenate, zip(*parts, strict=True))
+    # Units for which this holds have components that overlap in both directions.
+    return _filled(points, weights, np.zeros_like(gaps))._replace(finest=_FINEST * found.sd), found
+
+
+class _Rows(NamedTuple):
+    """Rows of a lattice that carry weight."""
+
+    u: Float[np.ndarray, "rows columns"]
+    w: Float[np.ndarray, "rows"]
+    weights: Float[np.ndarray, "rows columns"]
+    mass: Float[np.ndarray, "rows"]
+    ratios: Float[np.ndarray, "rows"]
+    gaps: Float[np.ndarray, "rows"]
+
+    @classmethod
+    def of(cls, posterior: HyperPosterior, error: float) -> "_Rows":
+        used = slice(None, None, 2 if error >= _COARSE else 1)
+        weights = np.asarray(posterior.weights, np.float64)[used]
+        weights = weights / weights.sum()
+        mass = weights.sum(axis=1)
+        kept = mass > 0.1 * error
+        u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
+        gaps = _neighbour_gaps(w[:, :1].T)[0]
+        ratios = _width_ratios(u, w[:, 0], weights[kept])
+        return cls(u, w[:, 0], weights[kept], mass[kept], ratios, gaps)
+
+
+def _condense_rows(rows: _Rows, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    u, w, weights, mass, ratios, row_gaps = rows
     sizes = _rule_sizes(ratios, mass / error)
-    columns = np.sum(weights > error * weights.max(), axis=1)
-    narrow = sizes >= columns
+    apart = np.maximum(APART * ratios, np.maximum(_CLOSEST, np.sqrt(_COST * error / mass)))
+    # Few distances, so that rows go together.
+    apart = 2 ** (np.floor(2 * np.log2(np.minimum(apart, _FARTHEST))) / 2)
+    if error >= _COARSE:
+        sizes = np.minimum(sizes, _MOST_COARSE)
+    narrow = sizes >= np.maximum(2 * _REACH / apart, _MOST_COARSE + 1)
     parts = []
     for size in np.unique(sizes[~narrow]):
-        rows = np.flatnonzero((sizes == size) & ~narrow)
-        nodes, shares = _gauss_rules(u[rows], weights[rows], int(size))
-        parts.append((rows, nodes, shares, np.zeros_like(nodes)))
-    # Widening costs a share of the row's mass that falls with the square of the factor.
-    wanted = np.minimum(_COARSEST / ratios, np.sqrt(_COST * mass / error))
-    factors = 2 ** np.clip(np.ceil(np.log2(wanted)), 0, _MOST_HALVINGS).astype(int)
-    for factor in np.unique(factors[narrow]):
-        rows = np.flatnonzero((factors == factor) & narrow)
-        nodes, shares = _refined(u[rows], weights[rows], int(factor))
-        parts.append((rows, nodes, shares, _neighbour_gaps(nodes)))
+        at = np.flatnonzero((sizes == size) & ~narrow)
+        nodes, shares = _gauss_rules(u[at], weights[at], int(size))
+        parts.append((at, nodes, shares, np.zeros_like(nodes)))
+    for step in np.unique(apart[narrow]):
+        at = np.flatnonzero((apart == step) & narrow)
+        center, sd = row_moments(u[at], weights[at])
+        nodes = center[:, None] + sd[:, None] * np.arange(-_REACH, _REACH + step, step)
+        gap = step * sd[:, None]
+        shares = np.maximum(resample(u[at], weights[at], nodes) * gap, 0.0)
+        parts.append((at, nodes, shares, np.broadcast_to(gap, nodes.shape)))
     points, masses, gaps = [], [], []
-    for rows, nodes, shares, column_gaps in parts:
-        at = np.broadcast_to(w[rows, :1], nodes.shape)
-        along = np.broadcast_to(row_gaps[rows], nodes.shape)
-        points.append(np.stack([nodes, at], axis=-1).reshape(-1, 2))
+    for at, nodes, shares, column_gaps in parts:
+        level = np.broadcast_to(w[at, None], nodes.shape)
+        along = np.broadcast_to(row_gaps[at, None], nodes.shape)
+        points.append(np.stack([nodes, level], axis=-1).reshape(-1, 2))
         masses.append(shares.ravel())
         gaps.append(np.stack([column_gaps, along], axis=-1).reshape(-1, 2))
     flat = np.concatenate(masses)
@@ -129,11 +192,9 @@ def _width_ratios(
     :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, as a unit's posterior
     moves the less with logit_mean the more data it has.
     """
-    shares = weights / weights.sum(axis=1, keepdims=True)
-    mean = np.sum(shares * u, axis=1)
-    variance = np.sum(shares * (u - mean[:, None]) ** 2, axis=1)
+    mean, sd = row_moments(u, weights)
     log_product = -np.logaddexp(0, mean) - np.logaddexp(0, -mean)
-    log_squares = -w - log_product - np.log(np.maximum(variance, np.finfo(float).tiny))
+    log_squares = -w - log_product - 2 * np.log(sd)
     return np.exp(np.clip(log_squares / 2, -300, 300))
 
 
@@ -141,26 +202,9 @@ def _rule_sizes(
     ratios: Float[np.ndarray, "rows"], mass_in_errors: Float[np.ndarray, "rows"]
 ) -> Float[np.ndarray, "rows"]:
     """How many Gauss nodes each row needs: k err by (1 + r^2)^-k, Hermite's for a normal Beta."""
-    digits = np.log(np.maximum(mass_in_errors, 1.0))
+    digits = np.log(np.maximum(_SAFETY * mass_in_errors, 1.0))
     sizes = np.ceil(digits / np.log1p(np.minimum(ratios, 1e6) ** 2))
     return np.maximum(sizes, _SMALLEST_RULE)
-
-
-def _refined(
-    nodes: Float[np.ndarray, "rows columns"],
-    weights: Float[np.ndarray, "rows columns"],
-    factor: int,
-) -> tuple[Float[np.ndarray, "rows nodes"], Float[np.ndarray, "rows nodes"]]:
-    """Rows with nodes closer by a factor: weights by the sinc series, which is exact for them."""
-    if factor == 1:
-        return nodes, weights
-    # Imported where few fits come: it takes a quarter of a second.
-    from scipy.interpolate import CubicSpline
-
-    at = np.arange(nodes.shape[1])
-    fine = np.arange((len(at) - 1) * factor + 1) / factor
-    shares = weights @ np.sinc(fine[:, None] - at).T / factor
-    return CubicSpline(at, nodes, axis=1)(fine), np.maximum(shares, 0.0)
 
 
 def _gauss_rules(

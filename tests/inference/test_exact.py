@@ -38,20 +38,20 @@ def test_rats_have_the_published_posterior(current, logit_mean, log_concentratio
         found = summary["mean"][row], summary["sd"][row]
         np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert fit.info["log_evidence"] == pytest.approx(log_evidence, rel=1e-12)
-    assert fit.info["nodes"] == (96, 48)
+    assert fit.info["nodes"] == (72, 64)
     assert fit.info["error_estimate"] < 1e-4
     assert fit.info["edge_mass"] < 1e-12
 
 
 def test_a_coarse_rule_is_refined_until_its_error_is_small():
-    coarse = hj.fit(RATS, method=hj.Quadrature(rows=48, columns=24, max_refinements=0))
+    coarse = hj.fit(RATS, method=hj.Quadrature(rows=36, columns=32, max_refinements=0))
     assert coarse.status == "not_converged"
-    assert coarse.info["nodes"] == (48, 24)
+    assert coarse.info["nodes"] == (36, 32)
     assert "error estimate" in coarse.message
-    assert "with 48 x 24 nodes" in coarse.message
-    refined = hj.fit(RATS, method=hj.Quadrature(rows=48, columns=24, max_refinements=4))
+    assert "with 36 x 32 nodes" in coarse.message
+    refined = hj.fit(RATS, method=hj.Quadrature(rows=36, columns=32, max_refinements=4))
     assert refined.status == "converged"
-    assert refined.info["nodes"] == (96, 48)
+    assert refined.info["nodes"] == (72, 64)
     np.testing.assert_array_equal(refined.posterior.weights, exact().posterior.weights)
     # The estimate is of the rule with half as many rows and columns; this rule is much better.
     summary, reference = coarse.summary(), exact().summary()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
-from hierarchy_oracle import Grid
+from hierarchy_oracle import Grid, StepwiseGrid
 from monte_carlo import exact
 from scipy import stats
 from scipy.special import betainc, expit
@@ -15,6 +15,7 @@ from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.posterior import HyperPosterior
 from hierjax.units import UnitMoments, condense, log_predictive
 from hierjax.units.answers import Units
+from hierjax.units.mixture import condense_pooled
 
 RATS = hj.datasets.rat_tumors()
 FAMILY, LEVELS = BetaBinomial(), np.array([0.05, 0.5, 0.95])
@@ -120,14 +121,22 @@ def require_probabilities(grid, pairs, quantiles, atol):
         np.testing.assert_allclose(mixture.below(found), LEVELS, atol=atol, err_msg=str(pair))
 
 
-# Where the hyperparameters' nodes are sparser than a unit's Beta distributions are wide, widening
-# these moves probabilities by 3e-5; unwidened they would be wrong by up to a third.
-def test_quantiles_towards_complete_pooling():
-    counts = hj.Counts([2] * 20, [10] * 20)
-    pairs = [(0, 0), (2, 10), (4, 14), (0, 300)]
-    grid = Grid(counts.successes, counts.trials, (-2.5, -0.3, 0.004), (-1.0, 34.0, 0.1))
-    _, quantiles = answer(hj.fit(counts).posterior, pairs)
-    require_probabilities(grid, pairs, quantiles, 5e-5)
+POOLED = hj.Counts([2] * 20, [10] * 20)
+
+
+OTHERS = [(0, 0), (10, 10), (4, 14), (40, 200), (0, 300)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "step"), [([(2, 10)], 0.35), pytest.param(OTHERS, 0.1, marks=pytest.mark.slow)]
+)
+def test_quantiles_towards_complete_pooling(pairs, step):
+    """Given the hyperparameters units are spikes there, closer together than any nodes."""
+    oracle = StepwiseGrid(POOLED.successes, POOLED.trials, (-3.6, 0.9), (-1.5, 44.0, step))
+    _, quantiles = answer(hj.fit(POOLED).posterior, pairs)
+    for pair, found in zip(pairs, quantiles, strict=True):
+        below = [oracle.below(rate, *pair) for rate in found]
+        np.testing.assert_allclose(below, LEVELS, rtol=0, atol=1e-8, err_msg=str(pair))
 
 
 def test_quantiles_of_a_large_unit_unlike_the_others():
@@ -255,7 +264,10 @@ def test_probabilities_below_thresholds():
 def test_a_condensed_posterior_is_small_and_has_the_same_moments():
     posterior = exact().posterior
     small = condense(posterior, is_lattice=True)
-    assert np.sum(small.weights > 0) < 700 < posterior.weights.size / 6
+    extrapolated, _ = condense_pooled(posterior)
+    assert np.sum(extrapolated.weights != 0) < 700 < posterior.weights.size / 6
+    assert np.sum(small.weights > 0) < posterior.weights.size / 5
+    assert np.sum(extrapolated.weights) == pytest.approx(1, abs=1e-12)
     for power in (1, 2, 3):
         for column in (0, 1):
             whole = np.sum(posterior.weights * posterior.points[..., column] ** power)
