@@ -17,13 +17,21 @@ if TYPE_CHECKING:
     from hierjax.counts import Counts
     from hierjax.fitting import Fit, fit
     from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
-    from hierjax.inference import NUTS, Gibbs, Moments, Quadrature, Type2MLE
+    from hierjax.inference import (
+        NUTS,
+        CollapsedGibbs,
+        Gibbs,
+        Moments,
+        Quadrature,
+        Type2MLE,
+    )
     from hierjax.model import Model
     from hierjax.reading import read_counts
     from hierjax.table import Table
     from hierjax.tally import Tally
 
 _HOMES = {
+    "CollapsedGibbs": "inference",
     "Counts": "counts",
     "Fit": "fitting",
     "Gibbs": "inference",
@@ -44,6 +52,7 @@ _MODULES = ("checks", "datasets", "plots")
 
 __all__ = [
     "NUTS",
+    "CollapsedGibbs",
     "Counts",
     "Fit",
     "Gibbs",

@@ -121,7 +121,10 @@ def fit_command(
     ] = None,
     method: Annotated[
         str,
-        typer.Option(metavar="NAME", help="moments, type2_mle, quadrature (exact), nuts or gibbs."),
+        typer.Option(
+            metavar="NAME",
+            help="moments, type2_mle, quadrature (exact), nuts, gibbs or collapsed_gibbs.",
+        ),
     ] = "quadrature",
     new: Annotated[
         list[str] | None,

@@ -251,6 +251,8 @@ def _entry_model(name: str, settings: type) -> type[MethodEntry]:
 
 
 _ENTRIES = {name: _entry_model(name, settings) for name, settings in METHODS.items()}
+# Methods that a run is to name: one Gibbs sampler is enough to compare with.
+_ON_REQUEST = ("collapsed_gibbs",)
 if TYPE_CHECKING:
     AnyMethod = MethodEntry
 else:
@@ -271,10 +273,12 @@ class Config(Strict):
     """The hierarchy."""
     methods: Annotated[list[AnyMethod], Field(min_length=1)] = Field(
         default_factory=lambda: [
-            entry.model_validate({"method": name}) for name, entry in _ENTRIES.items()
+            entry.model_validate({"method": name})
+            for name, entry in _ENTRIES.items()
+            if name not in _ON_REQUEST
         ]
     )
-    """How to infer the model; by default every method with its own defaults."""
+    """How to infer the model; by default all but collapsed_gibbs, each with its own defaults."""
     new_units: list[NewUnitConfig] = []
     """Units to be asked about that are not part of the data."""
     questions: QuestionsConfig = QuestionsConfig()

@@ -43,14 +43,16 @@ _COLORS = {
     "moments": "#CC79A7",
     "nuts": "#009E73",
     "gibbs": "#E69F00",
+    "collapsed_gibbs": "#56B4E9",
 }
-_OTHER_COLORS = ("#56B4E9", "#7F5539", "#5E4FA2", "#8A8D00")
+_OTHER_COLORS = ("#7F5539", "#5E4FA2", "#8A8D00")
 _LABELS = {
     "quadrature": "Quadrature",
     "type2_mle": "Type-2 MLE",
     "moments": "Moments",
     "nuts": "NUTS",
     "gibbs": "Gibbs",
+    "collapsed_gibbs": "Collapsed Gibbs",
 }
 _DASHES = ((0, ()), (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")

@@ -1,4 +1,4 @@
-"""Simulation-based calibration of quadrature and of both samplers.
+"""Simulation-based calibration of quadrature and of the samplers.
 
 Hyperparameters, rates and counts are drawn from the model, and each data set is fitted. Among
 draws of its posterior the true value has a uniform rank (Talts et al. 2018, "Validating Bayesian
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 DATA_SETS, UNITS, TRIALS = 256, 12, 15
 # Ranks are 0 to 49, in ten bins of five with 25.6 data sets expected in each.
 DRAWS, BINS = 49, 10
-# Three methods with three quantities each: by Bonferroni a right file fails for fewer than one
-# choice of its seeds in 10,000, as far as the chi-square statistic has its limiting distribution.
+# Five tests of three quantities each: by Bonferroni a right file fails for fewer than one choice of
+# its seeds in 6,000, as far as the chi-square statistic has its limiting distribution.
 LEVEL = 1e-5
 MODEL = hj.Model(hyperprior=hj.MeanConcentration(dist.Beta(2.0, 6.0), dist.LogNormal(2.0, 0.7)))
 NAMES = ("alpha", "beta", "first rate")
@@ -136,6 +136,18 @@ def test_gibbs_is_calibrated(simulated):
     truth, *data = simulated
     kernel = hj.Gibbs(chains=1, warmup=500, store_units=True)
     require_uniform(truth, *sample(kernel, (MODEL, data), 25, 23))
+
+
+def test_interweaved_gibbs_is_calibrated(simulated):
+    truth, *data = simulated
+    kernel = hj.Gibbs(chains=1, warmup=500, block=True, interweaving=2, store_units=True)
+    require_uniform(truth, *sample(kernel, (MODEL, data), 15, 25))
+
+
+def test_collapsed_gibbs_is_calibrated(simulated):
+    truth, *data = simulated
+    kernel = hj.CollapsedGibbs(chains=1, warmup=500, store_units=True)
+    require_uniform(truth, *sample(kernel, (MODEL, data), 8, 26))
 
 
 def test_nuts_is_calibrated(simulated):
