@@ -77,8 +77,11 @@ def integrate_ranks(
     padding = (0, -count % max(64, 1 << max(0, count.bit_length() - 3)))
     padded = np.pad(np.vstack([pairs, multiplicity]), ((0, 0), padding))
     with jax.enable_x64(True):
-        arrays = (jnp.asarray(x) for x in (points, weights, *padded, np.linspace(low, high, size)))
-        found = _integrate(family, *arrays)
+        nodes = np.linspace(low, high, size)
+        above = int(np.count_nonzero(nodes > _least_best(points, weights, pairs)))
+        top = min(size, -(-above // 128) * 128)
+        arrays = (jnp.asarray(x) for x in (points, weights, *padded, nodes))
+        found = _integrate(family, top, *arrays)
     return RankIntegrals(*(np.asarray(x)[:count] for x in found))
 
 
@@ -101,9 +104,27 @@ def _lattice_ends(
     return low, high, max(_FEWEST_NODES, 1 << int(np.ceil(np.log2(needed))))
 
 
-@partial(jax.jit, static_argnums=0)
+def _least_best(
+    points: Float[np.ndarray, "points 2"],
+    weights: Float[np.ndarray, "points"],
+    pairs: Float[np.ndarray, "2 pairs"],
+) -> float:
+    """Log-odds below which the highest rate is not, as two pairs' rates are above."""
+    if pairs.shape[1] < 2:
+        return -np.inf
+    u, w = points[weights > 1e-9 * weights.max()].T[..., None]
+    concentration, (y, n) = np.exp(w), pairs
+    alpha = concentration / (1 + np.exp(-u)) + y
+    beta = concentration / (1 + np.exp(u)) + n - y
+    width = np.sqrt(1 / alpha + 1 / beta)
+    least = np.log(alpha) - np.log(beta) - _TAIL * width - 20 / alpha
+    return float(np.partition(least, -2, axis=1)[:, -2].min())
+
+
+@partial(jax.jit, static_argnums=(0, 1))
 def _integrate(
     family: BetaBinomial,
+    top: int,
     points: Float[Array, "points 2"],
     weights: Float[Array, "points"],
     y: Float[Array, "pairs"],
@@ -119,13 +140,19 @@ def _integrate(
     ) -> tuple[tuple[Array, Array], None]:
         eta, weight = point
         update = jax.vmap(family.update, in_axes=(0, 0, None))
-        density, below = _densities(family, update(y, n, family.constrain(eta)), log_odds)
-        # Sums over all units are integrated to spectral accuracy at once.
-        above = units - lattice.cumulative(multiplicity @ density, step)
-        rank = 0.5 + density @ above * step
+        components = update(y, n, family.constrain(eta))
+        # Sums over all units are integrated to spectral accuracy at once. Exponentials are taken
+        # twice, within the sums: keeping them takes longer.
+        density = _densities(family, components, log_odds)[0]
+        every = jnp.sum(multiplicity[:, None] * density, axis=0)
+        above = units - lattice.cumulative(every, step)
+        density = _densities(family, jax.lax.optimization_barrier(components), log_odds)[0]
+        rank = 0.5 + jnp.sum(density * above, axis=1) * step
+        highest, slope = _densities(family, components, log_odds[-top:])
+        below = _below(highest, slope, step)
         log_below = jnp.log(jnp.maximum(below, jnp.finfo(below.dtype).tiny))
         others = jnp.exp(multiplicity @ log_below - log_below)
-        best = jnp.sum(density * others, axis=1) * step
+        best = jnp.sum(highest * others, axis=1) * step
         return (totals[0] + weight * rank, totals[1] + weight * best), None
 
     zeros = jnp.zeros_like(y)
@@ -135,10 +162,10 @@ def _integrate(
 def _densities(
     family: BetaBinomial, component: Population, log_odds: Float[Array, "nodes"]
 ) -> tuple[Float[Array, "pairs nodes"], Float[Array, "pairs nodes"]]:
-    """Every unit's density of the log-odds, and its integral up to each node.
+    """Every unit's density of the log-odds, and what corrects its sums.
 
-    The integral is the trapezoidal rule's with three terms of Euler and Maclaurin's correction
-    (Abramowitz & Stegun 1964, eq. 23.1.30); the density's derivatives are known.
+    The integral up to a node is the trapezoidal rule's with three terms of Euler and Maclaurin's
+    correction (Abramowitz & Stegun 1964, eq. 23.1.30); the density's derivatives are known.
     """
     center = 0.5 * (log_odds[0] + log_odds[-1])
     rate, rest = jax.nn.sigmoid(center), jax.nn.sigmoid(-center)
@@ -158,10 +185,17 @@ def _densities(
     g3 = g2 * (complement - theta)
     step = log_odds[1] - log_odds[0]
     third = g1**3 + 3 * g1 * g2 + g3
-    sums = _running_sums(density) - 0.5 * density
-    correction = density * step * (g1 / 12 - step**2 * third / 720)
-    below = step * (sums - correction)
-    return density, jnp.clip(below, 0.0, 1.0)
+    return density, density * step * (g1 / 12 - step**2 * third / 720)
+
+
+def _below(
+    density: Float[Array, "pairs nodes"],
+    correction: Float[Array, "pairs nodes"],
+    step: Float[Array, ""],
+) -> Float[Array, "pairs nodes"]:
+    """Distribution functions, from what is above every node."""
+    sums = _running_sums(density[:, ::-1])[:, ::-1] - 0.5 * density
+    return jnp.clip(1 - step * (sums + correction), 0.0, 1.0)
 
 
 def _running_sums(values: Float[Array, "pairs nodes"]) -> Float[Array, "pairs nodes"]:
