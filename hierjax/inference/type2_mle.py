@@ -1,8 +1,7 @@
 """Type-2 maximum likelihood (empirical Bayes): the mode of the log-marginal likelihood."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.inference.ascent import Optimizer, ascend, derivatives
 from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
@@ -21,8 +21,6 @@ from hierjax.tally import TallyArrays
 __all__ = ["Optimum", "Type2MLE", "type2_mle"]
 
 _START_CONCENTRATIONS = tuple(range(-2, 13))
-_LONGEST_PATH = 1000
-Optimizer = Literal["lbfgs", "adam", "gradient_ascent"]
 
 
 class Optimum(NamedTuple):
@@ -77,34 +75,11 @@ def _pooled(
     return jnp.log(m) - jnp.log(c), value, slope
 
 
-def _transformation(optimizer: Optimizer, learning_rate: Float[Array, ""]) -> Any:
-    import optax
-
-    if optimizer == "lbfgs":
-        return optax.lbfgs(memory_size=5)
-    return {"adam": optax.adam, "gradient_ascent": optax.sgd}[optimizer](learning_rate)
-
-
-def _forward_gradient(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """The function with its gradient taken forward: for two variables it compiles much faster."""
-    wrapped = jax.custom_vjp(function)
-
-    def forward(x: Float[Array, "2"]) -> tuple[Float[Array, ""], Float[Array, "2"]]:
-        tangents = jnp.eye(x.shape[0], dtype=x.dtype)
-        value, gradient = jax.vmap(lambda t: jax.jvp(function, (x,), (t,)), out_axes=(None, 0))(
-            tangents
-        )
-        return value, gradient
-
-    wrapped.defvjp(forward, lambda gradient, cotangent: (cotangent * gradient,))
-    return wrapped
-
-
-def _newton(
-    eta: Float[Array, "2"], gradient: Float[Array, "2"], curvature: Float[Array, "2 2"]
+def _polish(
+    eta: Float[Array, "2"], gradient: Float[Array, "2"], hessian: Float[Array, "2 2"]
 ) -> Float[Array, "2"]:
     """A last step, too small for a line search to see: where the ascent began no longer matters."""
-    (a, b), (_, d) = curvature
+    (a, b), (_, d) = hessian
     adjugate = jnp.stack([jnp.stack([d, -b]), jnp.stack([-b, a])])
     step = -adjugate @ gradient / (a * d - b * b)
     small = jnp.max(jnp.abs(step)) < jnp.finfo(eta.dtype).eps ** 0.25
@@ -126,7 +101,7 @@ def type2_mle(
 
     .. math:: \hat\eta = \arg\max_\eta \frac{1}{J} \sum_j \log p(y_j \mid \eta)
 
-    One jitted loop of an optax transformation; may be batched.
+    One jitted loop of an optax transformation, or of Newton's method; may be batched.
 
     Args:
         model: Family; the hyperprior does not enter.
@@ -136,72 +111,33 @@ def type2_mle(
             the largest curvature at the start.
         start: Working coordinates to start from; by default the best of a few concentrations at
             the pooled mean.
-        optimizer: Which optax transformation.
+        optimizer: Which optax transformation, or `newton`.
         max_steps: Most steps to take.
 
     Returns:
         The optimum and the path to it.
     """
-    import optax
-
     units = tally.units
 
     def scaled(eta: Float[Array, "2"]) -> Float[Array, ""]:
-        return -model.log_marginal(tally, eta) / units
-
-    loss = _forward_gradient(scaled)
+        return model.log_marginal(tally, eta) / units
 
     start = _start(model, tally) if start is None else start
-    if learning_rate is None:
-        curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(jax.jacfwd(jax.jacfwd(scaled))(start))))
-        learning_rate = jnp.asarray(0.05, start.dtype) if optimizer == "adam" else 1 / curvature
-    transformation = _transformation(optimizer, learning_rate)
-    value_and_gradient = (
-        optax.value_and_grad_from_state(loss)
-        if optimizer == "lbfgs"
-        else lambda eta, state: jax.value_and_grad(loss)(eta)
-    )
-    length = min(max_steps, _LONGEST_PATH) + 1
-
-    def unfinished(carry: Any) -> Bool[Array, ""]:
-        _, _, gradient, step, _, _ = carry
-        return (step < max_steps) & ~(jnp.max(jnp.abs(gradient)) <= tolerance)
-
-    def advance(carry: Any) -> Any:
-        eta, state, _, step, path, values = carry
-        value, gradient = value_and_gradient(eta, state=state)
-        updates, state = transformation.update(
-            gradient, state, eta, value=value, grad=gradient, value_fn=loss
-        )
-        slot = jnp.minimum(step, length - 2)
-        path, values = path.at[slot].set(eta), values.at[slot].set(-value * units)
-        done = jnp.max(jnp.abs(gradient)) <= tolerance
-        eta = jnp.where(done, eta, optax.apply_updates(eta, updates))
-        return eta, state, gradient, step + 1, path, values
-
-    carry = (
-        start,
-        transformation.init(start),
-        jnp.full_like(start, jnp.inf),
-        jnp.asarray(0),
-        jnp.zeros((length, 2), start.dtype),
-        jnp.zeros(length, start.dtype),
-    )
-    eta, _, _, steps, path, values = jax.lax.while_loop(unfinished, advance, carry)
-    filled = jnp.arange(length) < jnp.minimum(steps, length - 1)
-    value, last = jax.value_and_grad(loss)(eta)
-    curvature = jax.jacfwd(jax.jacfwd(scaled))(eta)
-    converged = jnp.max(jnp.abs(last)) <= tolerance
-    eta = jnp.where(converged, _newton(eta, last, curvature), eta)
+    ascent = ascend(scaled, start, tolerance, learning_rate, optimizer, max_steps)
+    value, gradient, hessian = derivatives(scaled, ascent.eta)
+    converged = jnp.max(jnp.abs(gradient)) <= tolerance
+    eta = jnp.where(converged, _polish(ascent.eta, gradient, hessian), ascent.eta)
+    length = len(ascent.path)
+    taken = jnp.arange(length) < jnp.minimum(ascent.steps, length - 1)
     return Optimum(
         eta,
-        -value * units,
-        -last,
-        units * curvature,
-        steps,
+        value * units,
+        gradient,
+        -units * hessian,
+        ascent.steps,
         converged,
-        jnp.where(filled[:, None], path, eta),
-        jnp.where(filled, values, -value * units),
+        jnp.where(taken[:, None], ascent.path, eta),
+        jnp.where(taken, ascent.path_values, value) * units,
         *_pooled(model.family, tally),
     )
 
@@ -211,10 +147,12 @@ class Type2MLE:
     """Empirical Bayes: the hyperparameters that make the counts most probable.
 
     Args:
-        optimizer: `lbfgs` (with a zoom line search), `adam`, or plain `gradient_ascent`.
+        optimizer: `lbfgs` (with a zoom line search), `newton` (within a trust region), `adam`, or
+            plain `gradient_ascent`.
         learning_rate: Step of `adam` and `gradient_ascent` on the log-marginal per unit; by
             default 0.05, and the inverse of the largest curvature at the start.
-        max_steps: Most steps to take; by default 200 for `lbfgs`, 20,000 for the others.
+        max_steps: Most steps to take; by default 200 for `lbfgs` and `newton`, 20,000 for the
+            others.
         gradient_tolerance: Largest entry of the gradient per unit at which to stop; by default
             1e-10 in float64 and 1e-5 in float32.
 
@@ -233,15 +171,15 @@ class Type2MLE:
     name: ClassVar[str] = "type2_mle"
 
     def __post_init__(self) -> None:
-        if self.optimizer == "lbfgs" and self.learning_rate is not None:
-            raise ValueError("learning_rate: lbfgs searches its step and takes none")
+        if self.optimizer in ("lbfgs", "newton") and self.learning_rate is not None:
+            raise ValueError(f"learning_rate: {self.optimizer} searches its step and takes none")
 
     def run(self, problem: Problem) -> Result:
         """Maximises and says whether the maximum is one; see `Type2MLE`."""
         if message := _no_maximum(problem):
             return Result(None, Status.FAILED, message)
         dtype = problem.dtype
-        steps = self.max_steps or (200 if self.optimizer == "lbfgs" else 20_000)
+        steps = self.max_steps or (200 if self.optimizer in ("lbfgs", "newton") else 20_000)
         default = 1e-10 if dtype == np.float64 else 1e-5
         rate = self.learning_rate
         with Stopwatch() as watch:

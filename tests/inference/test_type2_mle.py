@@ -12,7 +12,7 @@ from hierjax.errors import InferenceError
 from hierjax.inference.type2_mle import type2_mle
 
 RATS = hj.datasets.rat_tumors()
-OPTIMIZERS = ("lbfgs", "adam", "gradient_ascent")
+OPTIMIZERS = ("lbfgs", "newton", "adam", "gradient_ascent")
 POOLED = hj.Counts([2] * 20, [10] * 20)
 
 
@@ -264,7 +264,8 @@ def test_a_fixed_learning_rate_is_used():
 @pytest.mark.parametrize(
     "settings",
     [
-        {"optimizer": "newton"},
+        {"optimizer": "simplex"},
+        {"optimizer": "newton", "learning_rate": 0.1},
         {"optimizer": "lbfgs", "learning_rate": 0.1},
         {"optimizer": "adam", "learning_rate": 0.0},
         {"max_steps": 0},
@@ -277,3 +278,17 @@ def test_settings_out_of_range_are_refused(settings):
         (ValueError, TypeError), match=next(iter(settings.keys() - {"optimizer"}), "optimizer")
     ):
         hj.Type2MLE(**settings)
+
+
+def test_newton_climbs_from_anywhere():
+    """Far from the maximum the log-marginal is neither concave nor as its parabola."""
+    tally = jax.tree.map(jnp.asarray, hj.Tally.of(RATS).arrays(np.float32))
+    starts = jnp.array([[u, w] for u in (-9.0, 0.0, 9.0) for w in (-9.0, 2.0, 15.0)], jnp.float32)
+
+    def climb(start):
+        settings = {"optimizer": "newton", "max_steps": 60}
+        return type2_mle(hj.Model(), tally, jnp.float32(1e-5), start=start, **settings)
+
+    found = jax.vmap(climb)(starts)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.eta, np.tile([-1.809755, 2.796341], (9, 1)), atol=2e-4)
