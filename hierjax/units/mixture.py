@@ -31,6 +31,8 @@ _CLOSEST, _COST = 0.015, 0.05
 _REACH, _FARTHEST = 8.0, 0.35
 # From this error on every second row of a lattice will do, and so many nodes in each.
 _COARSE, _MOST_COARSE = 1e-6, 24
+# Log-concentrations in a narrower range than this need few rows for what is smooth over so much.
+_WELL_KNOWN, _SMOOTH = 3.0, 1.5
 # The least spread of a unit's posterior, in standard deviations of the row.
 _FINEST = 0.5
 _SIZES = (1, 64, 256, 768, 1536, 3072)
@@ -135,9 +137,35 @@ class _Rows(NamedTuple):
         mass = weights.sum(axis=1)
         kept = mass > 0.1 * error
         u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
-        gaps = _neighbour_gaps(w[:, :1].T)[0]
-        ratios = _width_ratios(u, w[:, 0], weights[kept])
-        return cls(u, w[:, 0], weights[kept], mass[kept], ratios, gaps)
+        u, w, weights = _fewer_rows(u, w[:, 0], weights[kept], error)
+        ratios = _width_ratios(u, w, weights)
+        return cls(u, w, weights, weights.sum(axis=1), ratios, _neighbour_gaps(w[None])[0])
+
+
+def _fewer_rows(
+    u: Float[np.ndarray, "lattice columns"],
+    w: Float[np.ndarray, "lattice"],
+    weights: Float[np.ndarray, "lattice columns"],
+    error: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of a Gauss rule over log-concentration, where that is known so well that few will do.
+
+    Rows in between are the nearest ones, moved and stretched to the mean and spread there.
+    """
+    mass = weights.sum(axis=1)
+    if error < _COARSE or np.ptp(w) > _WELL_KNOWN:
+        return u, w, weights
+    sd = row_moments(w[None], mass[None])[1][0]
+    size = 1 + int(np.ceil(np.log(_SAFETY / error) / np.log1p((_SMOOTH / sd) ** 2)))
+    if size >= len(w):
+        return u, w, weights
+    (at,), (shares,) = _gauss_rules(w[None], mass[None], size)
+    near = np.abs(w[None] - at[:, None]).argmin(axis=1)
+    means, spreads = row_moments(u, weights)
+    mean, spread = (np.interp(at, w, values) for values in (means, spreads))
+    stretched = (u[near] - means[near, None]) / spreads[near, None]
+    conditional = weights[near] / mass[near, None]
+    return mean[:, None] + spread[:, None] * stretched, at, shares[:, None] * conditional
 
 
 def _condense_rows(rows: _Rows, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -274,3 +274,18 @@ def test_a_condensed_posterior_is_small_and_has_the_same_moments():
             assert small.weights @ small.points[:, column] ** power == pytest.approx(
                 whole, rel=1e-7
             )
+
+
+def test_where_the_hyperparameters_are_well_known_few_points_will_do():
+    rng = np.random.default_rng(11)
+    trials = rng.integers(10, 200, 1000)
+    counts = hj.Counts(rng.binomial(trials, rng.beta(5, 60, 1000)), trials)
+    posterior = hj.fit(counts).posterior
+    few = condense(posterior, is_lattice=True, error=1e-6)
+    assert np.sum(few.weights > 0) <= 16
+    alpha, beta = (expit(sign * few.points[:, 0]) * np.exp(few.points[:, 1]) for sign in (1, -1))
+    units, y, n = asked(posterior, [(3, 20), (40, 100), (0, 0)])
+    found = units.below(y, n, np.array([0.05, 0.1, 0.4]))
+    for pair, below in zip(zip(y, n, strict=True), found, strict=True):
+        mixture = Mixture(few.weights, alpha, beta, pair)
+        np.testing.assert_allclose(mixture.below([0.05, 0.1, 0.4]), below, rtol=0, atol=2e-6)
