@@ -31,6 +31,7 @@ from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
 from hierjax.tally import Tally
 from hierjax.units.answers import Units
+from hierjax.units.draws import draw_rates
 from hierjax.validation import ArrayLike, Source, checked_pairs, whole_numbers
 
 __all__ = ["Fit", "fit"]
@@ -470,6 +471,36 @@ class Fit(Decisions):
             weights = jnp.asarray(self.posterior.weights.ravel())
             index = jax.random.choice(key, len(points), (draws,), p=weights)
             return points[np.asarray(index)]
+
+    def sample_rates(
+        self, draws: int, key: Key[Array, ""]
+    ) -> tuple[Float[np.ndarray, "draws 2"], Float[np.ndarray, "draws units"]]:
+        """Independent joint draws of the hyperparameters and of all units' rates.
+
+        The hyperparameters are drawn as by `sample`, then every rate from its conjugate posterior
+        given them.
+
+        Args:
+            draws: Number of draws.
+            key: Typed random key.
+
+        Returns:
+            Working coordinates, and rates.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If no draws are asked for.
+
+        Example:
+            >>> import hierjax as hj, jax
+            >>> fit = hj.fit(hj.datasets.rat_tumors())
+            >>> eta, rates = fit.sample_rates(1000, jax.random.key(0))
+            >>> eta.shape, rates.shape
+            ((1000, 2), (1000, 70))
+        """
+        key_points, key_rates = jax.random.split(require_key(key))
+        points = self.sample(draws, key_points)
+        return points, draw_rates(points, self.counts.successes, self.counts.trials, key_rates)
 
     def loo(self) -> checks.Loo:
         """Leave-one-unit-out expected log predictive density; see `hierjax.checks.loo`."""

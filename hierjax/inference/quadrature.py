@@ -320,7 +320,7 @@ def draw(
     result: QuadratureResult,
     key: Key[Array, ""],
     draws: int,
-) -> Float[Array, "draws 2"]:
+) -> Float[np.ndarray, "draws 2"]:
     """Independent draws of the hyperparameters, by rejection under the lattice's envelope.
 
     A cell of the lattice is proposed with the largest density at its node and the eight around,
@@ -338,15 +338,17 @@ def draw(
         Working coordinates.
     """
     tally = jax.tree.map(jnp.asarray, tally)
-    kept: list[Float[Array, "draws 2"]] = []
+    # Chosen on the host: how many are accepted differs from draw to draw.
+    kept: list[Float[np.ndarray, "draws 2"]] = []
     missing, turn = draws, 0
     while missing > 0:
-        points, accepted = _propose(
+        proposed = _propose(
             model, tally, result.lattice, jax.random.fold_in(key, turn), 2 * draws + 64
         )
+        points, accepted = (np.asarray(values) for values in proposed)
         kept.append(points[accepted][:missing])
         missing, turn = missing - len(kept[-1]), turn + 1
-    return jnp.concatenate(kept)
+    return np.concatenate(kept)
 
 
 @partial(jax.jit, static_argnums=4)

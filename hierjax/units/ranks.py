@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 from hierjax import lattice
 from hierjax.families.beta_binomial import BetaBinomial, Population
 from hierjax.inference.result import Progress
-from hierjax.log_gamma import log_gamma_draws
+from hierjax.units.draws import draw_log_odds
 from hierjax.units.mixture import Mixture
 
 __all__ = ["RankIntegrals", "draw_ranks", "integrate_ranks"]
@@ -244,7 +244,7 @@ def draw_ranks(
             with jax.enable_x64(True):
                 chunk = jnp.asarray(points[start : start + size], dtype)
                 return np.asarray(
-                    _draw_log_odds(jax.random.fold_in(key_rates, start), chunk, *counts)
+                    draw_log_odds(jax.random.fold_in(key_rates, start), chunk, *counts)
                 )
 
         def rank(start: int, found: Float[np.ndarray, "draws units"]) -> None:
@@ -270,17 +270,3 @@ def _narrowest(mixture: Mixture, n: Float[np.ndarray, "units"]) -> float:
     """No unit's log-odds have a smaller standard deviation, roughly, at any point."""
     largest = np.exp(mixture.points[mixture.weights > 0, 1].max()) + n.max()
     return float(2 / np.sqrt(largest))
-
-
-@jax.jit
-def _draw_log_odds(
-    key: Key[Array, ""],
-    points: Float[Array, "draws 2"],
-    successes: Float[Array, "units"],
-    failures: Float[Array, "units"],
-) -> Float[Array, "draws units"]:
-    u, w = points[:, :1], points[:, 1:]
-    alpha = jnp.exp(w + jax.nn.log_sigmoid(u)) + successes
-    beta = jnp.exp(w + jax.nn.log_sigmoid(-u)) + failures
-    logs = log_gamma_draws(key, jnp.stack([alpha, beta]))
-    return logs[0] - logs[1]
