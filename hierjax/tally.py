@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Shaped
 from hierjax.counts import Counts
 from hierjax.errors import DataError
 
-__all__ = ["Tally", "TallyArrays", "distinct_pairs"]
+__all__ = ["Tally", "TallyArrays", "distinct_pairs", "tally_batch"]
 
 _SMALLEST_DENSE = 16
 _LARGEST_DENSE = 512
@@ -70,7 +70,8 @@ def distinct_pairs(
 ) -> tuple[Shaped[np.ndarray, "2 pairs"], Int[np.ndarray, "units"]]:
     """The pairs that occur, in order, and which of them each unit has.
 
-    Columns are sorted one by one, which is several times faster than sorting rows.
+    Small counts are looked up in a table of all pairs that there could be. Others are sorted column
+    by column, which is several times faster than sorting rows.
 
     Args:
         first: A column.
@@ -79,10 +80,25 @@ def distinct_pairs(
     Returns:
         The distinct pairs, and the position of every unit's among them.
     """
+    if len(first) and (width := _table_width(first, second)):
+        codes = first * width + second
+        occurs = np.bincount(codes) > 0
+        found = np.flatnonzero(occurs)
+        position = np.cumsum(occurs) - 1
+        return np.stack(np.divmod(found, width)), position[codes]
     values, codes = zip(*(np.unique(x, return_inverse=True) for x in (first, second)), strict=True)
     pairs, inverse = np.unique(codes[0] * len(values[1]) + codes[1], return_inverse=True)
     at = np.divmod(pairs, max(1, len(values[1])))
     return np.stack([values[0][at[0]], values[1][at[1]]]), inverse
+
+
+def _table_width(first: np.ndarray, second: np.ndarray) -> int:
+    """Columns of a table of all pairs, 0 if it would be much longer than the data."""
+    if first.dtype.kind not in "iu" or second.dtype.kind not in "iu":
+        return 0
+    width = int(second.max()) + 1
+    small = min(first.min(), second.min()) >= 0
+    return width if small and (int(first.max()) + 1) * width <= 4 * len(first) + 10_000 else 0
 
 
 def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndarray:
@@ -134,17 +150,16 @@ class Tally:
         Returns:
             The tally; its pairs are those of `counts.pairs`.
         """
-        weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-        return cls.from_pairs(counts.successes, counts.trials, weights)
+        return cls.from_pairs(counts.successes, counts.trials, counts.weights)
 
     @classmethod
     def from_pairs(
-        cls, successes: np.ndarray, trials: np.ndarray, multiplicity: np.ndarray
+        cls, successes: np.ndarray, trials: np.ndarray, multiplicity: np.ndarray | None = None
     ) -> "Tally":
-        """Merges equal pairs, summing their multiplicities."""
+        """Merges equal pairs, summing their multiplicities, which are one unless given."""
         pairs, inverse = distinct_pairs(trials, successes)
         weight = np.bincount(inverse, multiplicity, minlength=pairs.shape[1])
-        return cls(pairs[1], pairs[0], weight)
+        return cls(pairs[1], pairs[0], weight.astype(float))
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally.from_pairs(
@@ -215,3 +230,70 @@ class Tally:
             self.multiplicity.sum(),
         )
         return TallyArrays(*(np.asarray(values, dtype) for values in arrays))
+
+
+def tally_batch(
+    successes: Int[np.ndarray, "batch units"],
+    trials: Int[np.ndarray, "batch units"],
+    dtype: type = np.float64,
+) -> TallyArrays:
+    """Tallies of many data sets at once, as arrays with a leading batch axis.
+
+    Args:
+        successes: Of every unit of every data set.
+        trials: Likewise; smaller data sets are filled up with units of no trials, which carry no
+            information and are not counted.
+        dtype: Floating type of the arrays.
+
+    Returns:
+        What `Tally.arrays` gives for each, with common sizes, to be mapped over with `jax.vmap`.
+        Log binomial coefficients are those of the units counted above, as there.
+
+    Raises:
+        DataError: If successes are not between 0 and trials, or the type has too few digits.
+
+    Example:
+        >>> import numpy as np
+        >>> arrays = tally_batch(np.array([[1, 0], [2, 3]]), np.array([[4, 5], [3, 3]]))
+        >>> arrays.total_successes.tolist(), arrays.units.tolist()
+        ([1.0, 5.0], [2.0, 2.0])
+    """
+    if np.any((successes < 0) | (successes > trials)):
+        row, unit = np.argwhere((successes < 0) | (successes > trials))[0]
+        raise DataError(
+            f"data set {row}, unit {unit}: expected 0 to {trials[row, unit]} (trials) successes, "
+            f"found {successes[row, unit]}"
+        )
+    _check_digits(successes.ravel(), trials.ravel(), dtype)
+    batch, most = len(trials), int(trials.max(initial=0))
+    length = _size_class(most, _SMALLEST_DENSE) if most <= _LARGEST_DENSE else 0
+    first = np.arange(batch)[:, None] * (length + 1)
+    few = trials <= length
+
+    def above(values: Int[np.ndarray, "batch units"]) -> Int[np.ndarray, "batch counts"]:
+        size = batch * (length + 1)
+        histogram = np.bincount((first + values)[few], minlength=size).reshape(batch, -1)
+        return histogram[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+
+    log_factorial = np.array([math.lgamma(k + 1) for k in range(length + 1)])
+    failures, held = trials - successes, np.where(few, trials, 0)
+    coefficient = log_factorial[held] - sum(
+        log_factorial[np.where(few, values, 0)] for values in (successes, failures)
+    )
+    padding = ((0, 0), (0, _size_class(trials.shape[1], 8) - trials.shape[1]))
+    pairs = [
+        np.pad(np.where(few, 0, values), padding) if length == 0 else np.zeros((batch, 0))
+        for values in (successes, trials, ~few)
+    ]
+    arrays = (
+        above(successes),
+        above(failures),
+        above(trials),
+        coefficient.sum(axis=1),
+        *pairs,
+        successes.sum(axis=1),
+        failures.sum(axis=1),
+        ((successes > 0) & (successes < trials)).sum(axis=1),
+        (trials > 0).sum(axis=1),
+    )
+    return TallyArrays(*(np.asarray(values, dtype) for values in arrays))

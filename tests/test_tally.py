@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.special import betaln, gammaln
 
 import hierjax as hj
+from hierjax.errors import DataError
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.tally import Tally, TallyArrays
+from hierjax.tally import Tally, TallyArrays, distinct_pairs, tally_batch
 
 FAMILY = BetaBinomial()
 ETA = np.array([-1.7, 2.4])
@@ -139,3 +140,33 @@ def test_a_million_units_need_few_numbers():
     arrays = tally_of(rng.binomial(trials, 0.2), trials).arrays()
     assert isinstance(arrays, TallyArrays)
     assert sum(values.size for values in arrays) < 1000
+
+
+@pytest.mark.parametrize("largest", [40, 3000])
+def test_a_batch_of_tallies_has_every_data_sets_likelihood(largest):
+    rng = np.random.default_rng(largest)
+    trials = rng.integers(1, largest, (3, 20))
+    trials[1, 12:] = 0
+    successes = rng.binomial(trials, 0.2)
+    batch, model = jax.tree.map(jnp.asarray, tally_batch(successes, trials)), hj.Model()
+    eta = jnp.array([-1.2, 2.0])
+    found = jax.vmap(lambda arrays: model.log_marginal(arrays, eta))(batch)
+    for value, y, n, units in zip(found, successes, trials, batch.units, strict=True):
+        alone = hj.Tally.of(hj.Counts(y[n > 0], n[n > 0])).arrays()
+        assert float(value) == pytest.approx(float(model.log_marginal(alone, eta)), rel=1e-12)
+        assert units == alone.units
+
+
+def test_a_batch_names_the_unit_at_fault():
+    with pytest.raises(DataError, match="data set 1, unit 0: expected 0 to 3"):
+        tally_batch(np.array([[1], [4]]), np.array([[2], [3]]))
+
+
+@pytest.mark.parametrize("largest", [6, 10**9])
+def test_distinct_pairs_by_a_table_or_by_sorting(largest):
+    rng = np.random.default_rng(2)
+    first, second = rng.integers(0, largest, (2, 500))
+    pairs, inverse = distinct_pairs(first, second)
+    rows = np.unique(np.stack([first, second]), axis=1)
+    np.testing.assert_array_equal(pairs, rows)
+    np.testing.assert_array_equal(pairs[:, inverse], np.stack([first, second]))

@@ -1,0 +1,146 @@
+"""Quadrature, its draws, and Type-2 maximum likelihood, alone and in batches.
+
+    python experiments/benchmarks/deterministic.py
+
+Compile seconds are apart from run seconds, which are the best of several runs. The peer is SciPy's
+`minimize` over `betaln` of every unit, as one would write it. Sizes: 10, 70 (the rats), 1,000 and
+100,000 units, and a million for the ascent, whose tally then counts.
+"""
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import betaln, expit
+
+import hierjax as hj
+from hierjax.inference.quadrature import quadrature
+from hierjax.inference.type2_mle import type2_mle
+from hierjax.tally import tally_batch
+
+SIZES = (10, 70, 1_000, 100_000)
+DRAWS = 10_000
+
+
+def counts_of(units: int) -> hj.Counts:
+    """The rats, or units simulated from a population like theirs."""
+    if units == 70:
+        return hj.datasets.rat_tumors()
+    trials = 1 + np.random.default_rng(units).poisson(24, units)
+    key = jax.random.key(units)
+    return hj.datasets.simulate(key, mean=0.14, concentration=16.0, trials=trials)[0]
+
+
+def best(work: Callable[[], Any], seconds: float = 1.0) -> tuple[float, float]:
+    """Seconds of the first call, and the least of those after it."""
+    start = time.perf_counter()
+    jax.block_until_ready(work())
+    first, least, until = time.perf_counter() - start, np.inf, time.perf_counter() + seconds
+    while not np.isfinite(least) or time.perf_counter() < until:
+        start = time.perf_counter()
+        jax.block_until_ready(work())
+        least = min(least, time.perf_counter() - start)
+    return first - least, float(least)
+
+
+def by_scipy(counts: hj.Counts) -> Callable[[], Any]:
+    """The usual program: log-beta functions of every unit, and L-BFGS-B without derivatives."""
+    y, n = counts.successes, counts.trials
+
+    def loss(eta: np.ndarray) -> float:
+        alpha, beta = expit(eta[0]) * np.exp(eta[1]), expit(-eta[0]) * np.exp(eta[1])
+        return float(-np.mean(betaln(alpha + y, beta + n - y) - betaln(alpha, beta)))
+
+    return lambda: minimize(loss, np.array([-1.0, 1.0]), method="L-BFGS-B", tol=1e-12).x
+
+
+def with_tally(counts: hj.Counts, optimizer: str) -> Any:
+    """From counts to the maximum: the tally is part of the work."""
+    arrays = jax.tree.map(jnp.asarray, hj.Tally.of(counts).arrays())
+    settings = {"optimizer": optimizer, "max_steps": 200}
+    return type2_mle(hj.Model(), arrays, jnp.asarray(1e-10), **settings).eta
+
+
+def of_sizes(show: Callable[..., None]) -> None:
+    """One data set of each size."""
+    model = hj.Model()
+    for units in SIZES:
+        counts = counts_of(units)
+        arrays = jax.tree.map(jnp.asarray, hj.Tally.of(counts).arrays())
+        exact = jax.jit(partial(quadrature, model))
+        show("exact posterior (tally given)", units, *best(lambda: exact(arrays).log_evidence))
+        for optimizer in ("lbfgs", "newton"):
+            climb = partial(
+                type2_mle, model, arrays, jnp.asarray(1e-10), optimizer=optimizer, max_steps=200
+            )
+            name = f"Type-2 MLE, {optimizer} (tally given)"
+            show(name, units, *best(lambda climb=climb: climb().eta))
+        show("Type-2 MLE, SciPy over betaln", units, 0.0, best(by_scipy(counts))[1])
+        if units <= 1_000:
+            fit = hj.fit(counts)
+            draw = partial(fit.sample_rates, DRAWS, jax.random.key(0))
+            compiled, seconds = best(draw)
+            show(f"{DRAWS:,} joint draws, rates too", units, compiled, seconds, DRAWS / seconds)
+
+
+def of_many_units(show: Callable[..., None], units: int) -> None:
+    """The ascent over a million units, counting the tally."""
+    counts = counts_of(units)
+    ours = best(partial(with_tally, counts, "newton"), 5.0)
+    show("Type-2 MLE, newton, tally included", units, *ours)
+    peer = best(by_scipy(counts), 0.0)[1]
+    show("Type-2 MLE, SciPy over betaln", units, 0.0, peer, peer / ours[1])
+
+
+def of_batches(show: Callable[..., None], data_sets: int) -> None:
+    """Many data sets of the rats' size, each simulated anew."""
+    rng, rats = np.random.default_rng(0), hj.datasets.rat_tumors()
+    trials = np.tile(rats.trials, (data_sets, 1))
+    successes = rng.binomial(trials, rng.beta(2.3, 14.0, trials.shape))
+
+    @jax.jit
+    def climb(arrays: Any) -> Any:
+        def one(arrays: Any) -> Any:
+            settings = {"optimizer": "newton", "max_steps": 40}
+            return type2_mle(hj.Model(), arrays, jnp.asarray(1e-9), **settings).eta
+
+        return jax.vmap(one)(arrays)
+
+    def whole() -> Any:
+        return climb(jax.tree.map(jnp.asarray, tally_batch(successes, trials)))
+
+    compiled, seconds = best(whole, 5.0)
+    name = f"Type-2 MLE of {data_sets:,} data sets, tallies included"
+    show(name, 70, compiled, seconds, data_sets / seconds)
+
+
+def main() -> None:
+    """Measures and prints a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--units", type=int, default=1_000_000)
+    parser.add_argument("--data-sets", type=int, default=10_000)
+    options = parser.parse_args()
+    versions = f"Python {platform.python_version()}, jax {jax.__version__}"
+    print(f"{versions}, {jax.devices()[0].device_kind}\n")
+    print("| work | units | compile, s | run, ms | a second, or ratio |\n|---|---|---|---|---|")
+
+    def show(work: str, units: int, compiled: float, seconds: float, rate: float = 0.0) -> None:
+        compiling = f"{compiled:.1f}" if compiled > 0.05 else ""
+        numbers = f"{compiling} | {1e3 * seconds:,.3f} | {f'{rate:,.0f}' if rate else ''}"
+        print(f"| {work} | {units:,} | {numbers} |", flush=True)
+
+    with jax.enable_x64(True):
+        of_sizes(show)
+        of_many_units(show, options.units)
+        of_batches(show, options.data_sets)
+
+
+if __name__ == "__main__":
+    main()
