@@ -75,13 +75,13 @@ def of_sizes(show: Callable[..., None]) -> None:
         counts = counts_of(units)
         arrays = jax.tree.map(jnp.asarray, hj.Tally.of(counts).arrays())
         exact = jax.jit(partial(quadrature, model))
-        show("exact posterior (tally given)", units, *best(lambda: exact(arrays).log_evidence))
+        show("exact posterior (tally given)", units, *best(partial(exact, arrays)))
         for optimizer in ("lbfgs", "newton"):
             climb = partial(
                 type2_mle, model, arrays, jnp.asarray(1e-10), optimizer=optimizer, max_steps=200
             )
             name = f"Type-2 MLE, {optimizer} (tally given)"
-            show(name, units, *best(lambda climb=climb: climb().eta))
+            show(name, units, *best(climb))
         show("Type-2 MLE, SciPy over betaln", units, 0.0, best(by_scipy(counts))[1])
         if units <= 1_000:
             fit = hj.fit(counts)
