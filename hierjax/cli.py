@@ -9,9 +9,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+
+from hierjax import cli_options
 
 __all__ = ["app", "main"]
 
@@ -22,30 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Device = Annotated[
-    Literal["auto", "cpu", "gpu"] | None, typer.Option(help="Where to compute.", show_default=False)
-]
-Precision = Annotated[
-    Literal["float64", "float32"] | None,
-    typer.Option(help="Floating type to compute in.", show_default=False),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(help="Seed of all random numbers.", min=0, max=2**32 - 1, show_default=False),
-]
-Level = Annotated[
-    float | None, typer.Option(help="Probability of every interval.", show_default=False)
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change one value of the configuration, as methods[3].draws=500; may be repeated.",
-    ),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a run that was cut short.")]
 
 
 def _print_version(asked: bool) -> None:
@@ -75,12 +53,12 @@ def run_command(
         Path | None,
         typer.Option(help="Directory of the run; runs/NAME by default.", show_default=False),
     ] = None,
-    settings: Settings = None,
-    resume: Resume = False,
-    device: Device = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    level: Level = None,
+    settings: cli_options.Settings = None,
+    resume: cli_options.Resume = False,
+    device: cli_options.Device = None,
+    precision: cli_options.Precision = None,
+    seed: cli_options.Seed = None,
+    level: cli_options.Level = None,
 ) -> None:
     """Run every method of a configuration.
 
@@ -94,96 +72,30 @@ def run_command(
 
 @app.command("fit")
 def fit_command(
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="CSV, TSV, Parquet or JSON lines file, or a quoted pattern of files, as 'a*.csv'."
-        ),
-    ],
-    successes: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of successes, one unit a row.")
-    ] = None,
-    trials: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of trials, one unit a row.")
-    ] = None,
-    success_column: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Column of 0 and 1 (false and true), one event a row."),
-    ] = None,
-    unit: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the unit of each event.")
-    ] = None,
-    label: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the units' labels.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the units' groups.")
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="moments, type2_mle, quadrature (exact), nuts, gibbs or collapsed_gibbs.",
-        ),
-    ] = "quadrature",
-    new: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[LABEL=]Y/N",
-            help="A unit to ask about that is not in the file, as 4/14; may be repeated.",
-        ),
-    ] = None,
-    above: Annotated[
-        float | None,
-        typer.Option(metavar="RATE", help="List the units whose rate exceeds this one."),
-    ] = None,
-    fdr: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Expected share of false discoveries on that list; 0.05 by default.",
-        ),
-    ] = None,
-    top: Annotated[
-        int | None, typer.Option(metavar="K", help="Rank the units, and find the top K.")
-    ] = None,
-    control: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", help="Compare every unit's rate with this one's."),
-    ] = None,
-    interval: Annotated[
-        Literal["equal_tailed", "highest_density"] | None,
-        typer.Option(help="Kind of the units' intervals; equal_tailed by default."),
-    ] = None,
-    empirical_bayes: Annotated[
-        Literal["plug_in", "corrected"] | None,
-        typer.Option(
-            help="Intervals of units by moments and type2_mle. plug_in, the default, takes the "
-            "estimated hyperparameters for the truth: it leaves out their error, and intervals are "
-            "too short, the more so the fewer the units. corrected averages over the estimate's "
-            "approximate distribution."
-        ),
-    ] = None,
-    next_trials: Annotated[
-        int | None,
-        typer.Option(
-            "--next", metavar="TRIALS", help="Predict the successes in every unit's next trials."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Directory to write the run to; or a file that ends in .csv or .parquet, for the "
-            "table with the answers as further columns. Neither is written over. None by default.",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Settings = None,
-    resume: Resume = False,
-    device: Device = None,
-    precision: Precision = None,
-    seed: Seed = None,
-    level: Level = None,
+    file: cli_options.File,
+    successes: cli_options.Successes = None,
+    trials: cli_options.Trials = None,
+    success_column: cli_options.SuccessColumn = None,
+    unit: cli_options.Unit = None,
+    label: cli_options.Label = None,
+    group: cli_options.Group = None,
+    method: cli_options.Method = None,
+    hyper_only: cli_options.HyperOnly = False,
+    new: cli_options.New = None,
+    above: cli_options.Above = None,
+    fdr: cli_options.Fdr = None,
+    top: cli_options.Top = None,
+    control: cli_options.Control = None,
+    interval: cli_options.Interval = None,
+    empirical_bayes: cli_options.EmpiricalBayes = None,
+    next_trials: cli_options.NextTrials = None,
+    out: cli_options.Out = None,
+    settings: cli_options.Settings = None,
+    resume: cli_options.Resume = False,
+    device: cli_options.Device = None,
+    precision: cli_options.Precision = None,
+    seed: cli_options.Seed = None,
+    level: cli_options.Level = None,
 ) -> None:
     """Fit one method to the counts in a file.
 
@@ -194,32 +106,20 @@ def fit_command(
     """
     from hierjax.experiment import commands
 
-    columns = {
-        "successes": successes,
-        "trials": trials,
-        "label": label,
-        "group": group,
-        "success_column": success_column,
-        "unit": unit,
-    }
-    flags = {
-        "device": device,
-        "precision": precision,
+    columns = {"successes": successes, "trials": trials, "label": label, "group": group}
+    columns |= {"success_column": success_column, "unit": unit}
+    flags: dict[str, object] = {"device": device, "precision": precision}
+    flags |= {
         "seed": seed,
         "level": level,
         "interval": interval,
         "empirical_bayes": empirical_bayes,
     }
-    questions = {
-        "above": above,
-        "fdr": fdr,
-        "top": top,
-        "control": control,
-        "next_trials": next_trials,
-    }
+    questions = {"above": above, "fdr": fdr, "top": top, "control": control}
+    questions["next_trials"] = next_trials
     asked = {name: value for name, value in questions.items() if value is not None}
     changes = _changes(settings, flags)
-    commands.fit(file, columns, method, new or [], asked, out, changes, resume)
+    commands.fit(file, columns, method, new or [], asked, out, changes, resume, hyper_only)
 
 
 @app.command("schema")

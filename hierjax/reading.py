@@ -14,9 +14,9 @@ from hierjax import files, text_tables
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError
 from hierjax.files import TableFile
-from hierjax.validation import Source
+from hierjax.validation import MAX_COUNT, Source, checked_columns
 
-__all__ = ["TableColumns", "read_counts", "table_columns"]
+__all__ = ["TableColumns", "read_counts", "refuse_first_wrong_row", "table_columns"]
 
 Place = tuple[Path, int]
 
@@ -232,3 +232,55 @@ def _raw(database: Any, table: TableFile, name: str, row: int) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     return value if value is None or isinstance(value, int | float) else str(value)
+
+
+def refuse_first_wrong_row(
+    database: Any, tables: Sequence[TableFile], names: Mapping[str, str]
+) -> None:
+    """Looks for the first row of units that breaks a rule, whatever the size of the tables.
+
+    Args:
+        database: A connection of DuckDB.
+        tables: The tables.
+        names: Their columns of ``successes`` and ``trials``, perhaps of ``labels`` and ``groups``.
+
+    Raises:
+        DataError: If there is one, with the file, its row or line, and the column.
+    """
+    from hierjax.engine import reading
+
+    for table in tables:
+        y, n = (table.count(names[field]) for field in ("successes", "trials"))
+        texts = [table.text(names[field]) for field in ("labels", "groups") if field in names]
+        missing = " OR ".join(f"{text} IS NULL" for text in texts) or "false"
+        query = (
+            "SELECT place FROM "
+            f"(SELECT row_number() OVER () - 1 AS place, {y} AS y, {n} AS n, {missing} AS missing "
+            f"FROM {table.scan}) "
+            "WHERE missing OR coalesce(NOT (y >= 0 AND y <= n AND n <= $1), true) "
+            "ORDER BY place LIMIT 1"
+        )
+        with reading(str(table.path)):
+            first = database.execute(query, [MAX_COUNT]).fetchone()
+        if first is not None:
+            _refuse_row(database, table, names, first[0])
+
+
+def _refuse_row(database: Any, table: TableFile, names: Mapping[str, str], row: int) -> None:
+    """The error of `Counts` about a row, with one beside it that breaks no rule."""
+    legal = {"successes": 0, "trials": 1, "labels": "legal", "groups": "legal"}
+    is_text = table.format == "text"
+    columns: dict[str, Any] = {}
+    for field, name in names.items():
+        value = _raw(database, table, name, row)
+        if is_text:
+            value = value or ""
+            value = text_tables.number(value) if field in ("successes", "trials") else value
+        columns[field] = [value, legal[field]]
+
+    def place(_: int) -> str:
+        if is_text:
+            return f"{table.path}, line {text_tables.line_of_row(table.path, row)}"
+        return f"{table.path}, row {row + 1}"
+
+    checked_columns(columns, _source(str(table.path), place, names))

@@ -127,6 +127,9 @@ BAD = {
     "too few digits": table(
         "a,99999999,100000000\nb,1,9", "float32 holds too few digits", "--precision", "float32"
     ),
+    "hyperparameters to a run": table(
+        "a,1,4\nb,1,9", "--hyper-only: expected no --out, as nothing is written", "--hyper-only"
+    ),
     "unknown method": table("a,1,4\nb,1,9", "did you mean 'gibbs'?", "--method", "gibs"),
     "level": table("a,1,4\nb,1,9", "--set level=0: expected a number above 0", "--set", "level=0"),
     "seed": table("a,1,4\nb,1,9", "Invalid value for '--seed'", "--seed", "-1"),

@@ -31,6 +31,7 @@ def answer(
     found: Fitted,
     compare: bool = True,
     progress: Progress | None = None,
+    with_units: bool = True,
 ) -> RunRecord:
     """Everything that is asked of the fits.
 
@@ -40,6 +41,8 @@ def answer(
         compare: Whether to compare the methods with quadrature, and partial pooling with none
             and with complete pooling.
         progress: Called with steps done and steps in all of ranks and of contrasts.
+        with_units: Whether to ask for the units one by one; without, the record's table of them
+            has no rows.
 
     Returns:
         The record of the run.
@@ -49,6 +52,7 @@ def answer(
     telling = {name: as_asked(each, config) for name, each in fits.items()}
     reference, notes = _reference(prepared, found) if compare else (None, [])
     compared = _agreement(fits, reference, asked)
+    one_by_one = telling if with_units else {}
     answered_by, answers, refused = _questions(prepared, fits, reference, compare, progress)
     return RunRecord(
         name=config.name,
@@ -60,7 +64,8 @@ def answer(
         level=level,
         hyper=_stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
         units=_stacked(
-            {name: each.unit_table(level, config.interval) for name, each in telling.items()}, UNITS
+            {name: each.unit_table(level, config.interval) for name, each in one_by_one.items()},
+            UNITS,
         ),
         predictions=_predictions(telling, asked, config),
         agreement=compared,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
     from hierjax.experiment.runner import Prepared
     from hierjax.experiment.table_file import UserTable
+    from hierjax.table import Table
 
 __all__ = ["fit", "info", "run", "schema"]
 
@@ -51,12 +52,13 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
 def fit(
     file: str,
     columns: Mapping[str, str | None],
-    method: str,
+    method: str | None,
     new: Sequence[str],
     questions: Mapping[str, Any],
     out: Path | None,
     changes: Sequence[str],
     resume: bool,
+    hyper_only: bool = False,
 ) -> None:
     """Fits one method to the counts in a file and prints its answers.
 
@@ -64,51 +66,89 @@ def fit(
         file: The file, or a pattern of files.
         columns: Names of its columns of `successes`, `trials`, `label` and `group`, or of
             `success_column` and `unit`.
-        method: The method's name.
+        method: The method's name; by default quadrature, before it type2_mle with `hyper_only`.
         new: Units to ask about, as ``4/14``.
         questions: What is asked of the units, by the configuration's names.
         out: The run's directory, or a CSV or Parquet file for the table with its answers; none by
             default.
         changes: Changes to the configuration, as ``seed=2``.
         resume: Whether to go on with a run that was cut short.
+        hyper_only: Whether to ask for no answers about the file's units.
 
     Raises:
         HierjaxError: If the input is wrong.
         typer.Exit: If the method failed.
     """
     silence()
-    from hierjax.experiment.loading import with_warnings
-    from hierjax.experiment.table_file import is_table_file
-    from hierjax.reading import read_counts, table_columns
-
     asked = [_new_unit(text) for text in new]
     names: Any = {key: name for key, name in columns.items() if name is not None}
+    default = ["type2_mle", "quadrature"] if hyper_only else ["quadrature"]
     given = {
         "name": "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:80],
         "data": {"path": file, **names},
-        "methods": [{"method": method}],
+        "methods": [{"method": name} for name in ([method] if method else default)],
         "new_units": asked,
         "questions": dict(questions),
     }
-    if out is not None and is_table_file(out):
-        if resume:
-            raise ConfigError(f"--resume: expected a run's directory with --out, found {out}")
-        if questions:
-            flag = "--next" if (name := next(iter(questions))) == "next_trials" else f"--{name}"
-            raise ConfigError(
-                f"{flag}: expected no --out, or a run's directory, as the table takes no further "
-                f"answers, found {out}"
-            )
-        from hierjax.experiment.fit_file import fit_to_file
+    from hierjax.experiment.table_file import is_table_file
 
-        fit_to_file(file, table_columns(**names), given, changes, out, _print_file_fit)
+    if hyper_only or (out is not None and is_table_file(out)):
+        _fit_tallied(file, names, given, changes, out, resume, hyper_only)
+    else:
+        _fit_in_memory(file, names, given, changes, out, resume)
+
+
+def _fit_tallied(
+    file: str,
+    names: Any,
+    given: Mapping[str, Any],
+    changes: Sequence[str],
+    out: Path | None,
+    resume: bool,
+    hyper_only: bool,
+) -> None:
+    """Fits to a table that need not fit into memory."""
+    from hierjax.experiment.fit_file import fit_hyperparameters, fit_to_file
+    from hierjax.reading import table_columns
+
+    if hyper_only and out is not None:
+        raise ConfigError(f"--hyper-only: expected no --out, as nothing is written, found {out}")
+    if resume:
+        raise ConfigError(f"--resume: expected a run's directory with --out, found {out or 'none'}")
+    if given["questions"]:
+        name = next(iter(given["questions"]))
+        flag = "--next" if name == "next_trials" else f"--{name}"
+        if hyper_only:
+            raise ConfigError(f"{flag}: expected no --hyper-only, as it is asked of units")
+        raise ConfigError(
+            f"{flag}: expected no --out, or a run's directory, as the table takes no further "
+            f"answers, found {out}"
+        )
+    columns = table_columns(**names)
+    if out is None:
+        fit_hyperparameters(file, columns, given, changes, _print_file_fit)
+    else:
+        fit_to_file(file, columns, given, changes, out, _print_file_fit)
         print(f"table: {out}")
-        return
+
+
+def _fit_in_memory(
+    file: str,
+    names: Any,
+    given: Mapping[str, Any],
+    changes: Sequence[str],
+    out: Path | None,
+    resume: bool,
+) -> None:
+    """Fits to a table whose units are looked at one by one."""
+    from hierjax.experiment.loading import with_warnings
+    from hierjax.reading import read_counts
+
     loaded = with_warnings(lambda: read_counts(file, **names))
     from hierjax.experiment.config import validated
     from hierjax.experiment.runner import prepare
 
-    prepared = prepare(validated(given, "hierjax fit", changes), loaded)
+    prepared = prepare(validated(dict(given), "hierjax fit", changes), loaded)
     if out is None:
         _print_fit(prepared)
     elif record := _written(prepared, out, resume):
@@ -187,11 +227,11 @@ def _print_file_fit(record: "RunRecord", table: "UserTable") -> None:
 
 
 def _print_size(units: int, successes: int, trials: int) -> None:
-    print(f"{units} units, {successes:,} successes of {trials:,} trials")
+    print(f"{units:,} units, {successes:,} successes of {trials:,} trials")
 
 
 def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
-    """The answers of the only method."""
+    """The answers of every method, of which there is mostly one."""
     from hierjax.experiment import terminal
     from hierjax.experiment.decision_tables import decisions
 
@@ -201,14 +241,22 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
         _print_size(len(counts), counts.total_successes, counts.total_trials)
     for name, found in record.fits.items():
         print(f"{name}: {str(found.status).replace('_', ' ')}")
-        terminal.hyperparameters(record.hyper, record.level, out)
-        if not found.is_point and np.isnan(record.hyper["mean"]).any():
+        hyper = _of_method(record.hyper, name)
+        terminal.hyperparameters(hyper, record.level, out)
+        if not found.is_point and np.isnan(hyper["mean"]).any():
             out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
         if with_units:
             terminal.units(record.units, level, out, "Units")
         if len(record.new_units):
-            terminal.units(record.predictions, level, out, "New units")
+            terminal.units(_of_method(record.predictions, name), level, out, "New units")
     decisions(record, out)
+
+
+def _of_method(table: "Table", name: str) -> "Table":
+    from hierjax.table import Table
+
+    of_method = table["method"] == name
+    return Table({column: table[column][of_method] for column in table})
 
 
 def _conclude(record: "RunRecord", out: Path | None) -> None:

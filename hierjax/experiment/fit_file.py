@@ -1,4 +1,7 @@
-"""Fitting one method to a table in a file, the answers written into a copy of that table."""
+"""Fitting to a table in a file by its distinct pairs of counts, however many rows it has.
+
+The answers go into a copy of that table, or hyperparameters are all that is asked for.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +12,10 @@ from hierjax.reading import TableColumns
 
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
+    from hierjax.experiment.runner import Prepared
     from hierjax.experiment.table_file import UserTable
 
-__all__ = ["fit_to_file"]
+__all__ = ["fit_hyperparameters", "fit_to_file"]
 
 
 def fit_to_file(
@@ -36,26 +40,61 @@ def fit_to_file(
         HierjaxError: If the input is wrong or the file cannot be written.
     """
     table_file.check_target(out)
-    with table_file.opened(path, columns, out) as table:
-        from hierjax.experiment.answers import answer, as_asked
-        from hierjax.experiment.config import validated
-        from hierjax.experiment.runner import fit_all, prepare
-        from hierjax.experiment.terminal import watch
-
-        config = validated(dict(given), "hierjax fit", changes)
-        # Samplers of the units' rates have no use for weights.
-        expanded = any(entry.is_sampler for entry in config.methods)
-        prepared = prepare(config, (table.counts(expanded), table.warnings))
-        record = answer(prepared, fit_all(prepared, watch), compare=False)
+    with table_file.opened(path, columns) as table:
+        prepared, record = _fitted(table, given, changes)
         show(record, table)
+        from hierjax.experiment.answers import as_asked
+
+        config = prepared.config
         for found in record.fits.values():
             successes, trials = table.pairs
-            telling = as_asked(found, config)
-            answers = telling.predict(
+            answers = as_asked(found, config).predict(
                 successes, trials, level=config.level, interval=config.interval
             )
             kept = {name: answers[name] for name in answers if name not in _IN_THE_TABLE}
             table.write(out, kept)
+
+
+def fit_hyperparameters(
+    path: str,
+    columns: TableColumns,
+    given: Mapping[str, Any],
+    changes: Sequence[str],
+    show: Callable[["RunRecord", "UserTable"], None],
+) -> None:
+    """Fits methods to a table and prints their hyperparameters; its units are only tallied.
+
+    Args:
+        path: The file, or a pattern of files.
+        columns: Which of its columns hold what.
+        given: The run's configuration.
+        changes: Changes to it, as ``seed=2``.
+        show: Prints the answers.
+
+    Raises:
+        HierjaxError: If the input is wrong.
+    """
+    with table_file.opened(path, columns, counts_only=True) as table:
+        pass
+    _, record = _fitted(table, given, changes, with_units=bool(given["new_units"]))
+    show(record, table)
+
+
+def _fitted(
+    table: "UserTable", given: Mapping[str, Any], changes: Sequence[str], with_units: bool = True
+) -> tuple["Prepared", "RunRecord"]:
+    """What the methods find in a table, with no answers about its units."""
+    from hierjax.experiment.answers import answer
+    from hierjax.experiment.config import validated
+    from hierjax.experiment.runner import fit_all, prepare
+    from hierjax.experiment.terminal import watch
+
+    config = validated(dict(given), "hierjax fit", changes)
+    # Samplers of the units' rates have no use for weights.
+    expanded = any(entry.is_sampler for entry in config.methods)
+    prepared = prepare(config, (table.counts(expanded), table.warnings))
+    found = fit_all(prepared, watch, with_units=with_units)
+    return prepared, answer(prepared, found, compare=False, with_units=False)
 
 
 _IN_THE_TABLE = ("label", "successes", "trials")

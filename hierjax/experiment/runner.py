@@ -140,6 +140,7 @@ def fit_all(
     checkpoint: Callable[[str], Path] | None = None,
     needed_later: Sequence[str] = (),
     rehearsal: Callable[[Fit], object] | None = None,
+    with_units: bool = True,
 ) -> Fitted:
     """Runs every method of a configuration; one that fails does not stop the others.
 
@@ -150,13 +151,15 @@ def fit_all(
         needed_later: Modules to import while a sampler runs.
         rehearsal: What will be asked of the fit by quadrature: asked once for nothing as other
             methods work, so that it is compiled by then.
+        with_units: Whether anything will be asked about units: what answers that is then compiled
+            as quadrature is.
 
     Returns:
         What the methods found.
     """
     config = prepared.config
     found, ahead = Fitted(), _Ahead(needed_later)
-    with closing(_Compiling(prepared)) as compiling:
+    with closing(_Compiling(prepared, with_units)) as compiling:
         for entry in config.methods:
             name = entry.display_name
             with found.seconds.time(name), watch(name) as progress:
@@ -189,7 +192,7 @@ class _Compiling:
     Seconds spent waiting for it count as the sampler's own, and as compilation.
     """
 
-    def __init__(self, prepared: Prepared):
+    def __init__(self, prepared: Prepared, with_units: bool):
         entries = prepared.config.methods
         samplers = [entry for entry in entries if entry.is_sampler]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compile")
@@ -198,7 +201,7 @@ class _Compiling:
             for entry in samplers
         }
         for entry in entries:
-            if isinstance(settings := entry.settings(), Quadrature):
+            if with_units and isinstance(settings := entry.settings(), Quadrature):
                 self._pool.submit(self._rehearse, prepared, settings)
 
     def ahead(self, work: Callable[[Fit], object], fit: Fit) -> None:

@@ -7,7 +7,8 @@ known of each pair.
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import platform
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,17 +20,15 @@ from hierjax import files
 from hierjax.counts import Counts
 from hierjax.engine import connect, literal, quoted, reading
 from hierjax.errors import ConfigError, DataError, DataWarning
-from hierjax.events import by_unit
-from hierjax.files import TableFile
+from hierjax.experiment.row_answers import with_answers
+from hierjax.experiment.table_view import give_types, of_events, of_units
 from hierjax.frames import free_names
-from hierjax.reading import TableColumns, read_counts
-from hierjax.validation import Source
+from hierjax.reading import TableColumns, read_counts, refuse_first_wrong_row
+from hierjax.validation import MAX_COUNT, Source
 
 __all__ = ["UserTable", "check_target", "is_table_file", "opened"]
 
 _FORMATS = {".csv": "FORMAT csv, HEADER true", ".parquet": "FORMAT parquet, COMPRESSION zstd"}
-_WHOLE = "CAST(TRY_CAST({0} AS BIGINT) AS VARCHAR) = {0}"
-_REAL = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)?([.][0-9]*)?([eE][+-]?[0-9]{{1,3}})?')"
 
 
 def is_table_file(out: Path) -> bool:
@@ -64,6 +63,8 @@ class UserTable:
         pairs: Successes and trials, each pair once.
         multiplicity: Units with each pair.
         warnings: What is odd about the table.
+        is_text: Whether the table's cells are text, whatever they hold.
+        stamps: When each of its files was written last, and how large it was.
     """
 
     path: str
@@ -71,6 +72,8 @@ class UserTable:
     pairs: Int64[np.ndarray, "2 pairs"]
     multiplicity: Int64[np.ndarray, " pairs"]
     warnings: tuple[str, ...]
+    is_text: bool
+    stamps: tuple[tuple[Path, int, int], ...]
     _database: Any
 
     @property
@@ -106,23 +109,21 @@ class UserTable:
         Raises:
             DataError: If it cannot be written, or the table is no longer the one that was fitted.
         """
-        renamed = free_names(self.names, answers)
-        # DuckDB finds this dictionary by its name.
-        hierjax_answers = {f"a{i}": values for i, values in enumerate(answers.values())}
-        hierjax_answers |= {"y": self.pairs[0], "n": self.pairs[1]}
+        database, renamed = self._database, free_names(self.names, answers)
         users = [f"t.u{i} AS {quoted(name)}" for i, name in enumerate(self.names)]
-        added = [f"a.a{i} AS {quoted(name)}" for i, name in enumerate(renamed.values())]
-        partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+        added = [f"t.a{i} AS {quoted(name)}" for i, name in enumerate(renamed.values())]
+        columns, suffix = ", ".join([*users, *added]), out.suffix.lower()
+        _clean_up_after_killed(out)
+        partial = out.with_name(f".{out.name}.{platform.node()}-{os.getpid()}.partial")
         try:
             with reading(str(out), "a file that can be written"):
-                copied = self._database.execute(
-                    f"COPY (SELECT {', '.join([*users, *added])} "
-                    "FROM (SELECT *, row_number() OVER () AS place FROM user_table) t "
-                    "LEFT JOIN hierjax_answers a ON t.y = a.y AND t.n = a.n ORDER BY t.place) "
-                    f"TO {literal(str(partial))} ({_FORMATS[out.suffix.lower()]})"
-                )
-                rows = copied.fetchone()[0]
-            if rows != self.units:
+                if self.is_text and suffix != ".csv":
+                    give_types(database, len(self.names))
+                rows = database.execute(
+                    f"COPY (SELECT {columns} FROM {with_answers(database, self.pairs, answers)}) "
+                    f"TO {literal(str(partial))} ({_FORMATS[suffix]})"
+                ).fetchone()[0]
+            if rows != self.units or self.stamps != _stamps([path for path, _, _ in self.stamps]):
                 raise DataError(
                     f"{self.path}: expected the {self.units} rows that were fitted, found others; "
                     "was it changed meanwhile?"
@@ -132,14 +133,41 @@ class UserTable:
             partial.unlink(missing_ok=True)
 
 
+def _stamps(paths: list[Path]) -> tuple[tuple[Path, int, int], ...]:
+    """What tells whether files have changed."""
+    found = [(path, path.stat()) for path in paths]
+    return tuple((path, status.st_mtime_ns, status.st_size) for path, status in found)
+
+
+def _clean_up_after_killed(out: Path) -> None:
+    """Removes what runs that were killed on this machine have left of the same file."""
+    start, end = f".{out.name}.{platform.node()}-", ".partial"
+    for path in out.absolute().parent.iterdir():
+        process = path.name[len(start) : -len(end)]
+        if path.name == f"{start}{process}{end}" and process.isdecimal() and _is_gone(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_gone(process: int) -> bool:
+    if os.name != "posix":  # where a signal of 0 ends a process
+        return False
+    with contextlib.suppress(PermissionError, OverflowError):
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+    return False
+
+
 @contextlib.contextmanager
-def opened(path: str, columns: TableColumns, out: Path) -> Iterator[UserTable]:
-    """Opens a table and counts its distinct pairs.
+def opened(path: str, columns: TableColumns, counts_only: bool = False) -> Iterator[UserTable]:
+    """Opens a table and counts its distinct pairs, in one pass over the counts.
 
     Args:
         path: The file, or a pattern of files with the same columns.
         columns: Which of its columns hold what.
-        out: The file to be written.
+        counts_only: Whether only the counts are wanted: then the table cannot be written, labels
+            are not looked at, and a pattern's files may differ in their other columns.
 
     Yields:
         The table.
@@ -147,32 +175,46 @@ def opened(path: str, columns: TableColumns, out: Path) -> Iterator[UserTable]:
     Raises:
         DataError: If it cannot be read or its counts break a rule, as `read_counts` says it.
     """
-    paths = files.expand(path)
+    paths, fields = files.expand(path), columns.fields
     if any(map(files.is_pipe, paths)):
         raise DataError(f"{path}: expected a file, found a pipe, which cannot be read twice")
+    if counts_only and not columns.events:
+        fields = {field: fields[field] for field in ("successes", "trials")}
+    # Units of events are added up into a table of their own, whatever happens to the files.
+    stamps, is_text = _stamps([] if columns.events else paths), files.is_text(paths)
     with connect() as database:
         try:
             tables = [files.describe(database, each, typed=True) for each in paths]
-            view, names = (_events if columns.events else _units)(tables, columns.fields)
+            if columns.events:
+                view, names = of_events(tables, fields)
+            else:
+                view, names = of_units(tables, fields, counts_only)
             with reading(path):
                 database.execute(view)
-                if tables[0].format == "text" and out.suffix.lower() != ".csv":
-                    _give_types(database, len(names))
-                query = "SELECT y, n, count(*) AS units, count(*) FILTER (wrong) AS wrong "
-                found = database.execute(f"{query} FROM user_table GROUP BY y, n ORDER BY n, y")
-                pairs = found.fetchnumpy()
-            odd = _odd(database, path, columns.fields)
+                pairs, multiplicity, is_legal = _tally(database)
+            odd = _odd(database, path, fields)
         except DataError:
-            _read_plainly(path, columns)
+            if is_text:  # Python names the line
+                _read_plainly(path, columns)
             raise
-        y, n, units, wrong = (pairs[name] for name in ("y", "n", "units", "wrong"))
-        legal = not np.ma.is_masked(y) and not np.ma.is_masked(n)
-        if not legal or wrong.any() or (y < 0).any() or (y > n).any():
-            _read_plainly(path, columns)
+        if not is_legal:
+            if columns.events:
+                _read_plainly(path, columns)
+            plain = [files.describe(database, each) for each in paths]
+            refuse_first_wrong_row(database, plain, fields)
             raise DataError(f"{path}: expected counts, found cells that are none")
-        stacked = np.stack([np.asarray(y), np.asarray(n)]).astype(np.int64)
-        sizes = np.asarray(units).astype(np.int64)
-        yield UserTable(path, names, stacked, sizes, odd, database)
+        yield UserTable(path, names, pairs, multiplicity, odd, is_text, stamps, database)
+
+
+def _tally(database: Any) -> tuple[Int64[np.ndarray, "2 pairs"], Int64[np.ndarray, " pairs"], bool]:
+    """Distinct pairs, how many units have each, and whether all of them are legal."""
+    query = "SELECT y, n, count(*) AS units, count(*) FILTER (wrong) AS wrong "
+    found = database.execute(f"{query} FROM user_table GROUP BY y, n ORDER BY n, y").fetchnumpy()
+    y, n, units, wrong = (found[name] for name in ("y", "n", "units", "wrong"))
+    is_legal = not np.ma.is_masked(y) and not np.ma.is_masked(n) and not wrong.any()
+    is_legal = is_legal and bool(np.all((y >= 0) & (y <= n) & (n <= MAX_COUNT)))
+    pairs = np.stack([np.asarray(y), np.asarray(n)]).astype(np.int64)
+    return pairs, np.asarray(units).astype(np.int64), is_legal
 
 
 def _read_plainly(path: str, columns: TableColumns) -> None:
@@ -185,95 +227,21 @@ def _read_plainly(path: str, columns: TableColumns) -> None:
         read_counts(path, **{spelled.get(k, k): name for k, name in columns.fields.items()})
 
 
-def _units(tables: Sequence[TableFile], fields: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The view of a table of units: u0, u1, ... are the user's columns, y and n the counts."""
-    names = _same_names(tables)
-    selects = []
-    for table in tables:
-        texts = {key: table.text(fields[key]) for key in ("labels", "groups") if key in fields}
-        missing = [f"{text} IS NULL" for text in texts.values()]
-        chosen = [
-            *(f"{table.column(name)} AS u{i}" for i, name in enumerate(names)),
-            f"{table.count(fields['successes'])} AS y",
-            f"{table.count(fields['trials'])} AS n",
-            f"{texts.get('labels', 'CAST(NULL AS VARCHAR)')} AS label",
-            f"({' OR '.join(missing) or 'false'}) AS wrong",
-        ]
-        selects.append(f"SELECT {', '.join(chosen)} FROM {table.scan}")
-    return f"CREATE TEMP VIEW user_table AS {' UNION ALL '.join(selects)}", names
-
-
-def _events(tables: Sequence[TableFile], fields: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """The table of units that a table of events adds up to."""
-    names = (fields["unit"], "successes", "trials")
-    if fields["unit"].casefold() in names[1:]:
-        raise DataError(
-            f"{tables[0].place}: expected units in a column not called successes or trials, "
-            f"found {fields['unit']!r}"
-        )
-    summed = by_unit(tables, fields)
-    kind = tables[0].types[tables[0].names.index(fields["unit"])]
-    unit = f"TRY_CAST(unit AS {kind})" if kind.endswith("INT") or kind == "INTEGER" else "unit"
-    return (
-        f"CREATE TEMP TABLE user_table AS SELECT {unit} AS u0, successes AS u1, trials AS u2, "
-        "successes AS y, trials AS n, CAST(NULL AS VARCHAR) AS label, wrong > 0 AS wrong "
-        f"FROM ({summed})"
-    ), names
-
-
-def _same_names(tables: Sequence[TableFile]) -> tuple[str, ...]:
-    """The columns of all files, which must be the same, though not in the same order."""
-    first = tables[0]
-    for table in tables:
-        folded = [name.casefold() for name in table.names]
-        for index, name in enumerate(folded):
-            if name in folded[:index]:
-                twice = f"{table.names[folded.index(name)]!r} and {table.names[index]!r}"
-                raise DataError(
-                    f"{table.place}: expected columns of different names, found {twice}"
-                )
-        if odd := sorted(set(table.names) ^ set(first.names)):
-            raise DataError(
-                f"{table.place}: expected the columns of {first.path}, found {odd[0]!r} in one only"
-            )
-    return first.names
-
-
-def _give_types(database: Any, columns: int) -> None:
-    """Numbers for those columns of a text table whose cells all are numbers."""
-    cells = [f"trim(u{i})" for i in range(columns)]
-    asked = ", ".join(
-        f"count(u{i}), bool_and(coalesce({_WHOLE.format(cell)}, u{i} IS NULL)), "
-        f"bool_and({_REAL.format(cell)} AND TRY_CAST({cell} AS DOUBLE) IS NOT NULL)"
-        for i, cell in enumerate(cells)
-    )
-    found = database.execute(f"SELECT {asked} FROM user_table").fetchone()
-    typed = []
-    for i, cell in enumerate(cells):
-        present, whole, real = found[3 * i : 3 * i + 3]
-        kind = "BIGINT" if present and whole else "DOUBLE" if present and real else None
-        if kind:
-            typed.append(f"CAST({cell} AS {kind}) AS u{i}")
-    if typed:
-        database.execute("ALTER VIEW user_table RENAME TO text_table")
-        replaced = f"SELECT * REPLACE ({', '.join(typed)}) FROM text_table"
-        database.execute(f"CREATE TEMP VIEW user_table AS {replaced}")
-
-
 def _odd(database: Any, path: str, fields: Mapping[str, str]) -> tuple[str, ...]:
     """A sentence about labels that occur more than once."""
     if "labels" not in fields:
         return ()
+    # Hashes, as the text would not fit into memory: two of 10^8 labels share one with probability
+    # 3e-4, which makes a needless warning.
+    units_of = "SELECT hash(label) AS code, count(*) AS units FROM user_table GROUP BY code"
     with reading(path):
-        surplus = database.execute(
-            "SELECT count(label) - count(DISTINCT label) FROM user_table"
-        ).fetchone()[0]
+        surplus = database.execute(f"SELECT sum(units - 1) FROM ({units_of})").fetchall()[0][0]
         if not surplus:
             return ()
-        most = database.execute(
-            "SELECT label FROM user_table GROUP BY label ORDER BY count(*) DESC, label LIMIT 1"
-        ).fetchone()[0]
+        most = database.execute(f"{units_of} ORDER BY units DESC, code LIMIT 1").fetchall()[0][0]
+        found = database.execute(f"SELECT min(label) FROM user_table WHERE hash(label) = {most}")
+        label = found.fetchall()[0][0]
     return (
         f"{path}: expected a label of its own for each unit, found {surplus} used before, "
-        f"as {most!r}",
+        f"as {label!r}",
     )

@@ -2,6 +2,9 @@
 
 import json
 import os
+import platform
+import subprocess
+import sys
 
 import duckdb
 import numpy as np
@@ -32,6 +35,10 @@ def write_units(path, rows=120):
 def run(source, out, columns=COLUMNS, method="quadrature", **settings):
     changes = [f"{key}={value}" for key, value in settings.items()]
     commands.fit(str(source), columns, method, [], {}, out, changes, False)
+
+
+def run_hyper_only(source, method=None, columns=COLUMNS, new=()):
+    commands.fit(str(source), columns, method, new, {}, None, [], False, hyper_only=True)
 
 
 def table(path):
@@ -195,13 +202,16 @@ def test_a_failure_while_writing_leaves_no_file(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_a_table_that_changes_meanwhile_leaves_no_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("change", ["another row", "another count"])
+def test_a_table_that_changes_meanwhile_leaves_no_file(tmp_path, monkeypatch, change):
     source = write_units(tmp_path / "a.csv")
     original = table_file.UserTable.counts
+    text = source.read_text()
+    changed = text + "late,500,,1000\n" if change == "another row" else text.replace(",8\n", ",9\n")
 
     def counts(self, expanded=False):
-        with source.open("a") as file:
-            file.write("late,500,,1000\n")
+        source.write_text(changed)
+        os.utime(source, (1, 1))  # clocks of files may be too coarse to tell
         return original(self, expanded)
 
     monkeypatch.setattr(table_file.UserTable, "counts", counts)
@@ -254,3 +264,100 @@ def test_json_keeps_what_is_nested(tmp_path):
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     run(tmp_path / "a.jsonl", tmp_path / "out.parquet", method="type2_mle")
     assert table(tmp_path / "out.parquet")["tags"] == [["a"], []]
+
+
+def test_hyperparameters_alone(tmp_path, capsys, monkeypatch):
+    """Both summaries are those of `Fit`; labels and columns that differ are not looked at."""
+    generator = np.random.default_rng(4)
+    trials = generator.integers(0, 9, 200)
+    successes = generator.binomial(trials, generator.beta(2, 5, 200))
+    rows = [f"{y},{n},x\n" for y, n in zip(successes, trials, strict=True)]
+    (tmp_path / "1.csv").write_text("y,n,id\n" + "".join(rows[:100]))
+    (tmp_path / "2.csv").write_text("n,y\n" + "".join(
+        f"{n},{y}\n" for y, n in zip(successes[100:], trials[100:], strict=True)
+    ))  # fmt: skip
+    monkeypatch.setattr(table_file, "read_counts", None)
+    run_hyper_only(tmp_path / "?.csv", columns=COLUMNS | {"label": "id"}, new=["4/14"])
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    lines = shown.out.splitlines()
+    assert lines[0] == f"200 units, {successes.sum()} successes of {trials.sum():,} trials"
+    starts = [lines.index(f"{name}: converged") for name in ("type2_mle", "quadrature")]
+    counts = hj.Counts(successes, trials)
+    for start, method in zip(starts, (hj.Type2MLE(), hj.Quadrature()), strict=True):
+        summary = hj.fit(counts, method=method).summary()
+        for row, line in zip(summary.rows(), lines[start + 4 :], strict=False):
+            name, *cells = line.split()
+            assert name == row["parameter"]
+            values = [float("nan") if cell == "-" else float(cell) for cell in cells]
+            expected = [row[key] for key in ("mean", "sd", "median", "low", "high")]
+            # As many digits as are printed.
+            np.testing.assert_allclose(values, expected, rtol=5e-3)
+    assert sum(line.split()[:3] == ["4/14", "4", "14"] for line in lines) == 2
+    assert not any(line.startswith("Units") for line in lines)
+
+
+def test_hyperparameters_alone_of_one_method(tmp_path, capsys):
+    (tmp_path / "e.csv").write_text("page,sold\n" + "a,1\na,0\nb,1\nb,1\nc,0\nc,1\nc,0\n")
+    columns = {"success_column": "sold", "unit": "page"}
+    run_hyper_only(tmp_path / "e.csv", "moments", columns)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "3 units, 4 successes of 7 trials"
+    assert [line for line in lines if line.startswith(("type2_mle", "quadrature"))] == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "e.csv"]
+
+
+WRONG = {
+    "y": ["-1", "5", "2.5", "NULL", "'nan'::DOUBLE", "9007199254740993"],
+    "n": ["-4", "2.5", "NULL", "9007199254740992", "'inf'::DOUBLE"],
+}
+
+
+@pytest.mark.parametrize("cell", [f"{c} AS {name}" for name, cells in WRONG.items() for c in cells])
+def test_a_wrong_row_is_named_without_reading_the_rest(tmp_path, monkeypatch, cell):
+    query = "SELECT id, y, n FROM (SELECT range AS id, 1 AS y, 4 AS n FROM range(9))"
+    duckdb.sql(f"COPY ({query}) TO '{tmp_path / '1.parquet'}' (FORMAT parquet)")
+    wrong = (
+        f"SELECT 1 AS y, 4 AS n UNION ALL SELECT * REPLACE ({cell}) FROM (SELECT 1 AS y, 4 AS n)"
+    )
+    duckdb.sql(f"COPY ({wrong}) TO '{tmp_path / '2.parquet'}' (FORMAT parquet)")
+    with pytest.raises(DataError) as expected:
+        hj.read_counts(tmp_path / "?.parquet", "y", "n")
+    monkeypatch.setattr(table_file, "read_counts", None)
+    with pytest.raises(DataError, match=r"2\.parquet, row 2, column '[yn]': expected") as found:
+        run_hyper_only(tmp_path / "?.parquet")
+    assert str(found.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("cell", ["", " "])
+def test_a_missing_label_is_named(tmp_path, cell):
+    (tmp_path / "a.csv").write_text(f'id,y,n\n"a\nb",1,4\n{cell},1,5\n')
+    with pytest.raises(DataError, match=r"line 4, column 'id': expected text, found an empty cell"):
+        run(tmp_path / "a.csv", tmp_path / "out.csv", COLUMNS | {"label": "id"}, "moments")
+
+
+def test_hyperparameters_alone_go_with_no_file_and_no_question(tmp_path):
+    path = str(write_units(tmp_path / "a.csv"))
+    for questions, out, message in (
+        ({}, tmp_path / "out.csv", "--hyper-only: expected no --out, as nothing is written"),
+        ({"next_trials": 5}, None, "--next: expected no --hyper-only, as it is asked of units"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            commands.fit(path, COLUMNS, None, [], questions, out, [], False, hyper_only=True)
+
+
+def test_what_killed_runs_left_is_cleaned_up(tmp_path):
+    source = write_units(tmp_path / "a.csv")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    node = platform.node()
+    kept = [
+        f".out.csv.{node}-{os.getppid()}.partial",  # still writing
+        f".out.csv.elsewhere{node}-{process.pid}.partial",
+        f".other.csv.{node}-{process.pid}.partial",
+        f".out.csv.{node}-x.partial",
+    ]
+    for name in [*kept, f".out.csv.{node}-{process.pid}.partial"]:
+        (tmp_path / name).write_text("half a table")
+    run(source, tmp_path / "out.csv", method="moments")
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "a.csv", "out.csv"}
