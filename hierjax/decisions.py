@@ -1,25 +1,21 @@
 """What a fit answers to questions that end in a decision: lists, ranks, contrasts, predictions."""
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from hierjax.counts import Counts
+from hierjax.asked import among, probability, whole_number
 from hierjax.errors import ConfigError, DataError, InferenceError, did_you_mean
+from hierjax.fitted import Fitted
 from hierjax.inference.result import Progress
 from hierjax.keys import require_key
 from hierjax.table import Table
 from hierjax.tally import distinct_pairs
-from hierjax.units.answers import Units
 from hierjax.units.contrasts import contrasts
 from hierjax.units.exceedance import above_population_mean, q_values
 from hierjax.units.prediction import draw_successes, predict_successes
 from hierjax.units.ranks import draw_ranks, integrate_ranks
-
-if TYPE_CHECKING:
-    from hierjax.model import Model
 
 __all__ = ["Decisions"]
 
@@ -27,15 +23,8 @@ __all__ = ["Decisions"]
 _MOST_PAIRS = 100_000
 
 
-class Decisions:
+class Decisions(Fitted):
     """Questions about units, asked of a fit."""
-
-    if TYPE_CHECKING:
-        counts: Counts
-        model: Model
-
-        @cached_property
-        def _units(self) -> Units: ...
 
     def exceedance(self, threshold: float, fdr: float = 0.05, direction: str = "above") -> Table:
         r"""Which units' rates are above (or below) a threshold, and which of them to list.
@@ -65,10 +54,9 @@ class Decisions:
             >>> [str(label) for label in table["label"][table["selected"]]]
             ['67', '68', '69', '70']
         """
-        threshold = _probability("threshold", threshold)
-        fdr = _probability("fdr", fdr)
-        if direction not in ("above", "below"):
-            raise ConfigError(f"direction: expected 'above' or 'below', found {direction!r}")
+        threshold = probability("threshold", threshold)
+        fdr = probability("fdr", fdr)
+        direction = among("direction", direction, ("above", "below"))
         below = self._units.below(*self._pairs, np.array([threshold]))[:, 0].astype(float)
         pep = below if direction == "above" else 1 - below
         q = q_values(pep)
@@ -104,7 +92,7 @@ class Decisions:
             means = 1 / (1 + np.exp(-np.asarray(posterior.points[..., 0], float)))
             value = float(np.sum(posterior.weights * means))
         else:
-            value = _probability("reference", reference)
+            value = probability("reference", reference)
             above = 1 - self._units.below(y, n, np.array([value]))[:, 0].astype(float)
         lfsr = np.minimum(above, 1 - above)
         columns = {"probability_above": above, "local_false_sign_rate": lfsr}
@@ -145,10 +133,9 @@ class Decisions:
                 level are out of range.
             InferenceError: If the method failed, or pooling is complete and all rates are equal.
         """
-        key, level = require_key(key), _probability("level", level)
+        key, level = require_key(key), probability("level", level)
         y, n = self._pairs
-        if not 1 <= top <= len(y):
-            raise ConfigError(f"top: expected 1 to {len(y)} (the number of units), found {top}")
+        top = whole_number("top", top, most=len(y))
         ranks = self.rank_draws(key=key, draws=draws, progress=progress)
         pairs, inverse = distinct_pairs(y, n)
         multiplicity = np.bincount(inverse).astype(float)
@@ -156,20 +143,20 @@ class Decisions:
         exact = integrate_ranks(self.model.family, mixture, pairs.astype(float), multiplicity)
         expected = ranks.mean(axis=0) if exact is None else exact.expected_rank[inverse]
         best = (ranks == 1).mean(axis=0) if exact is None else exact.best[inverse]
-        among = (ranks <= top).mean(axis=0)
+        inside = (ranks <= top).mean(axis=0)
         low, high = np.quantile(
             ranks, [(1 - level) / 2, (1 + level) / 2], axis=0, method="inverted_cdf"
         )
         chosen = np.zeros(len(y), bool)
-        chosen[np.lexsort((expected, -among))[:top]] = True
+        chosen[np.lexsort((expected, -inside))[:top]] = True
         return self._table(
             {
                 "expected_rank": expected,
                 "low": low.astype(int),
                 "high": high.astype(int),
                 "p_best": best,
-                "p_top_k": among,
-                "p_top_k_mcse": np.sqrt(among * (1 - among) / draws),
+                "p_top_k": inside,
+                "p_top_k_mcse": np.sqrt(inside * (1 - inside) / draws),
                 "in_top_k": chosen,
             }
         )
@@ -195,7 +182,9 @@ class Decisions:
         key = require_key(key)
         self._require_spread("their ranks")
         y, n = (values.astype(float) for values in self._pairs)
-        return draw_ranks(self._units.coarse_mixture, y, n, key, _count(draws), progress)
+        return draw_ranks(
+            self._units.coarse_mixture, y, n, key, whole_number("draws", draws), progress
+        )
 
     def rank_probabilities(
         self, *, key: Key[Array, ""], draws: int = 4000
@@ -247,7 +236,7 @@ class Decisions:
             >>> print(f"{table['p_greater'][-1]:.3f} {table['ratio_low'][-1]:.2f}")
             0.996 1.70
         """
-        level, labels = _probability("level", level), self.counts.labels
+        level, labels = probability("level", level), self.counts.labels
         self._require_spread("how they differ")
         if control is None:
             count = len(labels) * (len(labels) - 1) // 2
@@ -283,10 +272,9 @@ class Decisions:
             ConfigError: If there are no next trials, or the level is not inside (0, 1).
             InferenceError: If the method failed.
         """
-        level = _probability("level", level)
-        if new_trials < 1:
-            raise ConfigError(f"new_trials: expected a number above 0, found {new_trials}")
-        answers = predict_successes(self._units, *self._pairs, int(new_trials), level)
+        level = probability("level", level)
+        new_trials = whole_number("new_trials", new_trials)
+        answers = predict_successes(self._units, *self._pairs, new_trials, level)
         return self._table({"new_trials": np.full(len(self.counts), new_trials), **answers})
 
     def predictive_draws(
@@ -309,12 +297,15 @@ class Decisions:
 
         Returns:
             Numbers of successes.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If a number is not whole, or out of its range.
         """
-        if not 0 <= successes <= trials:
-            raise DataError(f"successes: expected 0 to {trials} (trials), found {successes}")
-        return draw_successes(
-            self._units, (successes, trials), new_trials, require_key(key), _count(draws)
-        )
+        trials = whole_number("trials", trials, 0)
+        pair = whole_number("successes", successes, 0, trials), trials
+        counted = whole_number("new_trials", new_trials), whole_number("draws", draws)
+        return draw_successes(self._units, pair, counted[0], require_key(key), counted[1])
 
     @property
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -330,7 +321,9 @@ class Decisions:
             raise InferenceError(f"complete pooling: rates are all equal, not to ask {question}")
 
     def _position(self, label: str) -> int:
-        found = np.flatnonzero(self.counts.labels == label)
+        if np.ndim(label):
+            raise DataError(f"control: expected the label of one unit, found {label!r}")
+        found = np.flatnonzero(self.counts.labels == str(label))
         if len(found) == 1:
             return int(found[0])
         if len(found):
@@ -339,15 +332,3 @@ class Decisions:
             )
         hint = did_you_mean(str(label), [str(name) for name in self.counts.labels])
         raise DataError(f"control: expected a unit's label, found {label!r}{hint}")
-
-
-def _probability(name: str, value: float) -> float:
-    if not 0 < value < 1:
-        raise ConfigError(f"{name}: expected a probability inside (0, 1), found {value}")
-    return float(value)
-
-
-def _count(draws: int) -> int:
-    if draws < 1:
-        raise ConfigError(f"draws: expected a number above 0, found {draws}")
-    return int(draws)

@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax import checks, influence, sensitivity, storage, units, updating
+from hierjax import checks, influence, sensitivity, storage, updating
+from hierjax.asked import probability
 from hierjax.counts import Counts
 from hierjax.decisions import Decisions
-from hierjax.errors import ConfigError, DataError, InferenceError
-from hierjax.frames import attach
+from hierjax.draws import Draws
+from hierjax.errors import ConfigError, InferenceError
+from hierjax.estimates import Estimates
+from hierjax.fitted import DTYPES, Precision
 from hierjax.hyperparameters import (
     PARAMETERS,
     summarize_draws,
@@ -23,26 +24,15 @@ from hierjax.hyperparameters import (
     summarize_point,
 )
 from hierjax.inference import Method, Quadrature
-from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.inference.result import Problem, Progress, Result, Status
-from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
-from hierjax.tally import Tally
-from hierjax.units.answers import Units
-from hierjax.units.draws import draw_rates
-from hierjax.validation import ArrayLike, Source, checked_pairs, whole_numbers
+from hierjax.validation import ArrayLike
 
 __all__ = ["Fit", "fit"]
 
-Precision = Literal["float64", "float32"]
-_INTERVALS = ("equal_tailed", "highest_density")
-_DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
 _HERMITE_NODES = 16
-# Columns of `Fit.unit_table` that the table of the counts has already.
-UNIT_COUNTS = ("label", "successes", "trials")
-_THE_UNIT = Source("the unit", lambda _: "the unit")
 
 
 def fit(
@@ -80,17 +70,17 @@ def fit(
         >>> print(f"{result.predict(4, 14)['mean'][0]:.6f}")
         0.210205
     """
-    if precision not in _DTYPES:
+    if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
     model, method = model or Model(), method or Quadrature()
     with jax.enable_x64(precision == "float64"):
-        problem = Problem(model, counts, _DTYPES[precision], key, progress, checkpoint)
+        problem = Problem(model, counts, DTYPES[precision], key, progress, checkpoint)
         result = method.run(problem).on_host()
     return Fit(counts, model, method, precision, result)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Fit(Decisions):
+class Fit(Estimates, Decisions, Draws):
     """What a method found, and the answers that follow from it.
 
     Attributes:
@@ -101,75 +91,9 @@ class Fit(Decisions):
         result: Posterior, draws, status and diagnostics, as NumPy arrays.
     """
 
-    counts: Counts
-    model: Model
-    method: Method
-    precision: Precision
-    result: Result
-
     def __repr__(self) -> str:
         method = self.method.name
         return f"Fit(method={method!r}, units={len(self.counts)}, status={self.status!r})"
-
-    @property
-    def status(self) -> str:
-        """`converged`, `boundary`, `not_converged` or `failed`."""
-        return self.result.status.value
-
-    @property
-    def message(self) -> str:
-        """A line about the status, empty if there is nothing to say."""
-        return self.result.message
-
-    @property
-    def posterior(self) -> HyperPosterior:
-        """Weighted points of the hyperparameters.
-
-        Raises:
-            InferenceError: If the method failed.
-        """
-        if self.result.posterior is None:
-            raise InferenceError(f"{self.method.name}: no result, {self.message}")
-        return self.result.posterior
-
-    @property
-    def draws(self) -> Float[np.ndarray, "chains draws 2"] | None:
-        """Working coordinates drawn by a sampler."""
-        return self.result.draws
-
-    @property
-    def unit_draws(self) -> Float[np.ndarray, "chains draws units"] | None:
-        """Rates drawn by a sampler that was asked to store them."""
-        return self.result.unit_draws
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """The method's diagnostics by name."""
-        return self.result.info
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Seconds spent compiling and running."""
-        return self.result.seconds
-
-    @property
-    def is_point(self) -> bool:
-        """Whether the method gives a point, not a distribution, of the hyperparameters."""
-        return self.posterior.weights.size == 1
-
-    @cached_property
-    def dtype(self) -> type:
-        """Floating type of the computation."""
-        return _DTYPES[self.precision]
-
-    def _x64(self) -> Any:
-        return jax.enable_x64(self.precision == "float64")
-
-    @cached_property
-    def _units(self) -> Units:
-        """Answers about units, under this posterior."""
-        is_lattice = self.result.lattice is not None
-        return Units(self.model.family, self.posterior, is_lattice, self.dtype)
 
     def estimate(self, parameter: str) -> float:
         """The point estimate of a hyperparameter, or its posterior median.
@@ -223,171 +147,6 @@ class Fit(Decisions):
         ordered = {name: columns.get(name, missing) for name in names}
         return Table({"parameter": np.array(PARAMETERS), **ordered})
 
-    def _answer(
-        self, successes: np.ndarray, trials: np.ndarray, level: float, interval: str
-    ) -> dict[str, np.ndarray]:
-        """Moments and intervals of units."""
-        if interval not in _INTERVALS:
-            expected = " or ".join(map(repr, _INTERVALS))
-            raise ConfigError(f"interval: expected {expected}, found {interval!r}")
-        if not 0 < level < 1:
-            raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
-        moments = self._units.moments(successes, trials)
-        shrinkage = moments.pop("shrinkage")
-        highest = interval == "highest_density"
-        ends = self._units.intervals(successes, trials, level, highest)
-        return {**moments, **ends, "shrinkage": shrinkage}
-
-    def units(self, level: float = 0.9, interval: str = "equal_tailed") -> Any:
-        """Posterior of every unit's rate, in the user's own table where there is one.
-
-        Args:
-            level: Probability of the interval from `low` to `high`.
-            interval: `equal_tailed`, or `highest_density` for the shortest.
-
-        Returns:
-            The table of `unit_table`; of counts that came from a data frame, a frame of the same
-            kind with the user's columns, then raw_rate, mean, sd, low, median, high, shrinkage.
-            An answer whose name is a user's column's already has ``_fit`` at its end.
-
-        Raises:
-            InferenceError: If the method failed.
-            ConfigError: If the level is not inside (0, 1).
-            DataError: If the frame no longer holds the counts that were fitted.
-
-        Example:
-            >>> import pandas
-            >>> import hierjax as hj
-            >>> columns = {"lab": ["a", "b", "c"], "y": [0, 2, 5], "n": [20, 19, 18]}
-            >>> frame = pandas.DataFrame(columns)
-            >>> hj.fit(hj.Counts.from_frame(frame, "y", "n")).units().columns.tolist()[:5]
-            ['lab', 'y', 'n', 'raw_rate', 'mean']
-        """
-        table, counts = self.unit_table(level, interval), self.counts
-        if counts.frame is None:
-            return table
-        answers = {name: table[name] for name in table if name not in UNIT_COUNTS}
-        return attach(counts.frame, counts.successes, counts.trials, answers)
-
-    def unit_table(self, level: float = 0.9, interval: str = "equal_tailed") -> Table:
-        """Posterior of every unit's rate, beside its counts.
-
-        Args:
-            level: Probability of the interval from `low` to `high`.
-            interval: `equal_tailed`, or `highest_density` for the shortest.
-
-        Returns:
-            One row a unit: label, successes, trials, raw_rate, mean, sd, low, median, high,
-            shrinkage. Shrinkage is the posterior mean of kappa / (kappa + n), the weight of the
-            population's mean in the unit's.
-
-        Raises:
-            InferenceError: If the method failed.
-            ConfigError: If the level is not inside (0, 1).
-        """
-        counts = self.counts
-        given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-        answer = self._answer(counts.successes, counts.trials, level, interval)
-        return Table({**given, "raw_rate": counts.raw_rates, **answer})
-
-    def predict(
-        self,
-        successes: ArrayLike,
-        trials: ArrayLike,
-        level: float = 0.9,
-        label: str | Sequence[str] = "new unit",
-        interval: str = "equal_tailed",
-    ) -> Table:
-        """Posterior of the rate of units that were not in the data.
-
-        Their counts inform their own rates, not the hyperparameters.
-
-        Args:
-            successes: y of each new unit.
-            trials: n of each; 0 for a unit without data, whose posterior is the population's.
-            level: Probability of the central interval.
-            label: What to call them.
-            interval: As for `units`.
-
-        Returns:
-            One row a new unit, with the columns of `units`.
-
-        Raises:
-            DataError: If the counts break a rule.
-
-        Example:
-            >>> import hierjax as hj
-            >>> table = hj.fit(hj.datasets.rat_tumors()).predict(4, 14)
-            >>> print(f"{table['low'][0]:.5f} {table['high'][0]:.5f}")
-            0.10070 0.34623
-        """
-        y, n, labels = (np.atleast_1d(values) for values in (successes, trials, label))
-        if len(labels) not in (1, len(y)) or not len(y):
-            raise DataError(
-                "new units: expected one or more, with a label for each or one for all, "
-                f"found {len(y)} with {len(labels)} labels"
-            )
-        labels = np.broadcast_to(labels, y.shape).astype(str)
-        y, n = checked_pairs(y, n, Source("new units", lambda i: f"new unit {str(labels[i])!r}"))
-        given = {"label": labels, "successes": y, "trials": n}
-        raw_rate = np.divide(y, n, out=np.full(len(n), np.nan), where=n > 0)
-        return Table({**given, "raw_rate": raw_rate, **self._answer(y, n, level, interval)})
-
-    def predictive(
-        self, new_trials: int, successes: int = 0, trials: int = 0
-    ) -> Float[np.ndarray, "outcomes"]:
-        """Probabilities of 0, 1, ... successes in the next trials of a unit.
-
-        Args:
-            new_trials: Number of next trials.
-            successes: The unit's successes so far.
-            trials: Its trials so far; 0 for a unit without data.
-
-        Returns:
-            One probability for each number of successes from 0 to `new_trials`.
-
-        Raises:
-            DataError: If the counts break a rule.
-        """
-        y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
-        size = int(whole_numbers([new_trials], "new trials", _THE_UNIT)[0])
-        with self._x64():
-            values = (np.arange(size + 1), size, y, n)
-            logs = units.log_predictive(
-                self.model.family,
-                jax.tree.map(jnp.asarray, self.posterior),
-                *(jnp.asarray(value, self.dtype) for value in values),
-            )
-            return np.exp(np.asarray(logs))
-
-    def unit_density(
-        self, successes: int, trials: int, rates: Float[np.ndarray, "points"]
-    ) -> Float[np.ndarray, "points"]:
-        """Posterior density of a unit's rate; with no trials, the population's.
-
-        Args:
-            successes: y.
-            trials: n.
-            rates: Where, strictly between 0 and 1.
-
-        Returns:
-            Density with respect to the rate.
-
-        Raises:
-            InferenceError: Under complete pooling, where the rate has no density.
-            DataError: If the counts break a rule, or a rate is not strictly between 0 and 1.
-        """
-        y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
-        outside = np.asarray(rates)[~((np.asarray(rates) > 0) & (np.asarray(rates) < 1))]
-        if outside.size:
-            raise DataError(
-                f"rates: expected numbers strictly between 0 and 1, found {outside.flat[0]}"
-            )
-        if np.isinf(self.posterior.points).any():
-            raise InferenceError(f"{self.method.name}: complete pooling, rates have no density")
-        with self._x64():
-            return self._units.density(int(y), int(n), np.asarray(rates))
-
     def corrected(self) -> "Fit":
         r"""This fit with the error of its point estimate carried into all answers about units.
 
@@ -430,77 +189,6 @@ class Fit(Decisions):
             np.asarray(points[None], self.dtype), np.asarray(weights[None], self.dtype)
         )
         return replace(self, result=replace(self.result, posterior=posterior))
-
-    def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
-        """Unnormalised log-posterior density at given working coordinates."""
-        with self._x64():
-            flat = jnp.asarray(points, self.dtype).reshape(-1, 2)
-            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
-            values = _log_posterior(self.model, tally, flat)
-            return np.asarray(values).reshape(np.shape(points)[:-1])
-
-    def sample(self, draws: int, key: Key[Array, ""]) -> Float[np.ndarray, "draws 2"]:
-        """Independent draws of the working coordinates.
-
-        By quadrature they are drawn anew, by rejection; by a sampler they are drawn with
-        replacement from its draws; of a point estimate there is only the point.
-
-        Args:
-            draws: Number of draws.
-            key: Typed random key.
-
-        Returns:
-            Working coordinates.
-
-        Raises:
-            TypeError: If the key is not a single typed key.
-            ConfigError: If no draws are asked for.
-        """
-        key = require_key(key)
-        if draws < 1:
-            raise ConfigError(f"draws: expected a number above 0, found {draws}")
-        places = self.result.lattice
-        with self._x64():
-            if places is not None:
-                posterior, on_device = jax.tree.map(jnp.asarray, (self.posterior, places))
-                zero = jnp.zeros((), self.dtype)
-                found = QuadratureResult(posterior, on_device, zero, zero, zero)
-                tally = Tally.of(self.counts).arrays(self.dtype)
-                return np.asarray(draw(self.model, tally, found, key, draws))
-            points = self.posterior.points.reshape(-1, 2)
-            weights = jnp.asarray(self.posterior.weights.ravel())
-            index = jax.random.choice(key, len(points), (draws,), p=weights)
-            return points[np.asarray(index)]
-
-    def sample_rates(
-        self, draws: int, key: Key[Array, ""]
-    ) -> tuple[Float[np.ndarray, "draws 2"], Float[np.ndarray, "draws units"]]:
-        """Independent joint draws of the hyperparameters and of all units' rates.
-
-        The hyperparameters are drawn as by `sample`, then every rate from its conjugate posterior
-        given them.
-
-        Args:
-            draws: Number of draws.
-            key: Typed random key.
-
-        Returns:
-            Working coordinates, and rates.
-
-        Raises:
-            TypeError: If the key is not a single typed key.
-            ConfigError: If no draws are asked for.
-
-        Example:
-            >>> import hierjax as hj, jax
-            >>> fit = hj.fit(hj.datasets.rat_tumors())
-            >>> eta, rates = fit.sample_rates(1000, jax.random.key(0))
-            >>> eta.shape, rates.shape
-            ((1000, 2), (1000, 70))
-        """
-        key_points, key_rates = jax.random.split(require_key(key))
-        points = self.sample(draws, key_points)
-        return points, draw_rates(points, self.counts.successes, self.counts.trials, key_rates)
 
     def loo(self) -> checks.Loo:
         """Leave-one-unit-out expected log predictive density; see `hierjax.checks.loo`."""
@@ -581,20 +269,12 @@ def rehearse(model: Model, method: Quadrature, precision: Precision) -> None:
     shape = (method.rows, method.columns)
     points = np.moveaxis(np.indices(shape), 0, -1)[..., ::-1] * np.array([0.05, 0.1])
     weights = np.full(shape, 1 / np.prod(shape))
-    points, weights = (np.asarray(values, _DTYPES[precision]) for values in (points, weights))
+    points, weights = (np.asarray(values, DTYPES[precision]) for values in (points, weights))
     result = Result(HyperPosterior(points, weights), Status.CONVERGED)
     Fit(Counts([1, 2], [4, 5]), model, method, precision, result).predict(1, 4)
 
 
-@jax.jit
-def _log_posterior(
-    model: Model, tally: Any, points: Float[Array, "points 2"]
-) -> Float[Array, "points"]:
-    return jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
-
-
 def _levels(level: float) -> Float[np.ndarray, "3"]:
     """Probabilities of the lower end, the median and the upper end."""
-    if not 0 < level < 1:
-        raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
+    level = probability("level", level)
     return np.array([(1 - level) / 2, 0.5, (1 + level) / 2])

@@ -47,7 +47,10 @@ def to_arviz(fit: "Fit") -> Any:
         InferenceError: If the method has no draws.
     """
     if fit.draws is None:
-        raise InferenceError(f"{fit.method.name}: no draws to give ArviZ; draw with fit.sample")
+        raise InferenceError(
+            f"{fit.method.name}: no chains to give ArviZ, which only samplers have; fit.sample and "
+            "fit.sample_rates make arrays of independent draws"
+        )
     arviz = import_arviz()
     posterior = dict(parameter_values(fit.draws))
     if fit.unit_draws is not None:

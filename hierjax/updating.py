@@ -75,6 +75,8 @@ def _without_warnings() -> Any:
 def _columns(new: Counts | Mapping[str, ArrayLike]) -> dict[str, list[Any] | None]:
     if isinstance(new, Counts):
         given: dict[str, Any] = {name: getattr(new, name) for name in (*_NEEDED, *_OPTIONAL)}
+    elif not isinstance(new, Mapping):
+        raise DataError(f"new rows: expected counts, or columns by name, found {new!r}")
     else:
         given = {name: new.get(name) for name in (*_NEEDED, *_OPTIONAL)}
         unknown = set(new) - set(given)

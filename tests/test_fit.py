@@ -135,7 +135,9 @@ def test_predictions_of_counts_that_are_none_are_refused(point):
 @pytest.mark.parametrize("draws", [0, -1])
 def test_no_draws_are_refused(fit, point, draws):
     for one in (fit, point):
-        with pytest.raises(ConfigError, match=f"draws: expected a number above 0, found {draws}"):
+        with pytest.raises(
+            ConfigError, match=f"draws: expected a whole number of at least 1, found {draws}"
+        ):
             one.sample(draws, jax.random.key(0))
 
 

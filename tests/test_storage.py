@@ -273,5 +273,5 @@ def test_arviz_is_given_truth_values_but_nothing_without_draws_and_chains(sample
 
 
 def test_methods_without_draws_have_nothing_for_arviz():
-    with pytest.raises(InferenceError, match="quadrature: no draws to give ArviZ"):
+    with pytest.raises(InferenceError, match="quadrature: no chains to give ArviZ"):
         storage.to_arviz(MAKERS["quadrature"]())

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from hierjax.asked import probability, whole_number
 from hierjax.errors import ConfigError
 from hierjax.keys import require_key
 from hierjax.table import Table
@@ -91,10 +92,8 @@ def posterior_predictive(
     """
     if rates not in _RATES:
         raise ConfigError(f"rates: expected 'population' or 'units', found {rates!r}")
-    if not 0 < level < 1:
-        raise ConfigError(f"level: expected a probability inside (0, 1), found {level}")
-    if draws < 2:
-        raise ConfigError(f"draws: expected a number above 1, found {draws}")
+    level = probability("level", level)
+    draws = whole_number("draws", draws, 2)
     key_hyper, key_data = jax.random.split(require_key(key))
     points = np.asarray(fit.sample(draws, key_hyper), np.float64)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_data)).tolist())

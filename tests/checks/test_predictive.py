@@ -120,7 +120,7 @@ def test_complete_pooling_has_one_rate_and_units_without_trials_are_left_out():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"draws": 1}, "draws: expected a number above 1, found 1"),
+        ({"draws": 1}, "draws: expected a whole number of at least 2, found 1"),
         ({"level": 1.0}, r"level: expected a probability inside \(0, 1\), found 1.0"),
         ({"rates": "all"}, "rates: expected 'population' or 'units', found 'all'"),
     ],

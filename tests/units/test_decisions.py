@@ -229,7 +229,11 @@ def test_complete_pooling_has_answers_or_says_why_not():
         (lambda f: f.exceedance(0.2, fdr=0.0), ConfigError, "fdr"),
         (lambda f: f.exceedance(0.2, direction="up"), ConfigError, "'above' or 'below'"),
         (lambda f: f.sign_rates(-1.0), ConfigError, "reference"),
-        (lambda f: f.ranks(71, key=jax.random.key(0)), ConfigError, "expected 1 to 70"),
+        (
+            lambda f: f.ranks(71, key=jax.random.key(0)),
+            ConfigError,
+            "number from 1 to 70",
+        ),
         (lambda f: f.ranks(3, key=jax.random.key(0), draws=0), ConfigError, "draws"),
         (lambda f: f.ranks(3, key=jax.random.PRNGKey(0)), TypeError, "key"),
         (lambda f: f.contrasts(control="71"), DataError, "control: expected a unit's label"),

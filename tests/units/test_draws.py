@@ -45,5 +45,5 @@ def test_complete_pooling_draws_one_rate_for_all():
 
 
 def test_no_draws_are_refused():
-    with pytest.raises(ConfigError, match="draws: expected a number above 0, found 0"):
+    with pytest.raises(ConfigError, match="draws: expected a whole number of at least 1, found 0"):
         exact().sample_rates(0, jax.random.key(0))

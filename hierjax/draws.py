@@ -1,0 +1,99 @@
+"""Draws: the posterior's density, and independent draws from it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from hierjax.asked import whole_number
+from hierjax.fitted import Fitted
+from hierjax.inference.quadrature import QuadratureResult, draw
+from hierjax.keys import require_key
+from hierjax.model import Model
+from hierjax.tally import Tally
+from hierjax.units.draws import draw_rates
+
+__all__ = ["Draws"]
+
+
+class Draws(Fitted):
+    """Densities and draws, asked of a fit."""
+
+    def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
+        """Unnormalised log-posterior density at given working coordinates."""
+        with self._x64():
+            flat = jnp.asarray(points, self.dtype).reshape(-1, 2)
+            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
+            values = _log_posterior(self.model, tally, flat)
+            return np.asarray(values).reshape(np.shape(points)[:-1])
+
+    def sample(self, draws: int, key: Key[Array, ""]) -> Float[np.ndarray, "draws 2"]:
+        """Independent draws of the working coordinates.
+
+        By quadrature they are drawn anew, by rejection; by a sampler they are drawn with
+        replacement from its draws; of a point estimate there is only the point.
+
+        Args:
+            draws: Number of draws.
+            key: Typed random key.
+
+        Returns:
+            Working coordinates.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If no draws are asked for.
+        """
+        key = require_key(key)
+        draws = whole_number("draws", draws)
+        places = self.result.lattice
+        with self._x64():
+            if places is not None:
+                posterior, on_device = jax.tree.map(jnp.asarray, (self.posterior, places))
+                zero = jnp.zeros((), self.dtype)
+                found = QuadratureResult(posterior, on_device, zero, zero, zero)
+                tally = Tally.of(self.counts).arrays(self.dtype)
+                return np.asarray(draw(self.model, tally, found, key, draws))
+            points = self.posterior.points.reshape(-1, 2)
+            weights = jnp.asarray(self.posterior.weights.ravel())
+            index = jax.random.choice(key, len(points), (draws,), p=weights)
+            return points[np.asarray(index)]
+
+    def sample_rates(
+        self, draws: int, key: Key[Array, ""]
+    ) -> tuple[Float[np.ndarray, "draws 2"], Float[np.ndarray, "draws units"]]:
+        """Independent joint draws of the hyperparameters and of all units' rates.
+
+        The hyperparameters are drawn as by `sample`, then every rate from its conjugate posterior
+        given them.
+
+        Args:
+            draws: Number of draws.
+            key: Typed random key.
+
+        Returns:
+            Working coordinates, and rates.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If no draws are asked for.
+
+        Example:
+            >>> import hierjax as hj, jax
+            >>> fit = hj.fit(hj.datasets.rat_tumors())
+            >>> eta, rates = fit.sample_rates(1000, jax.random.key(0))
+            >>> eta.shape, rates.shape
+            ((1000, 2), (1000, 70))
+        """
+        key_points, key_rates = jax.random.split(require_key(key))
+        points = self.sample(draws, key_points)
+        return points, draw_rates(points, self.counts.successes, self.counts.trials, key_rates)
+
+
+@jax.jit
+def _log_posterior(
+    model: Model, tally: Any, points: Float[Array, "points 2"]
+) -> Float[Array, "points"]:
+    return jax.vmap(lambda eta: model.log_posterior(tally, eta))(points)
