@@ -199,7 +199,7 @@ def readable() -> Iterator[None]:
         raise
     except Exception as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        text = f"{type(error).__name__}: {' '.join(lines)}" if lines else type(error).__name__
         raise DataError(f"{NAME}: expected one that can be read, found {text[:300]}") from None
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -308,3 +309,13 @@ class Config(Strict):
                     f"methods[{first}] and methods[{index}]; give one of them another `name`"
                 )
         return methods
+
+    @field_validator("empirical_bayes")
+    @classmethod
+    def _something_to_correct(cls, value: str, info: ValidationInfo) -> str:
+        names = [entry.method for entry in info.data.get("methods", [])]
+        if value == "corrected" and names and not {"type2_mle", "moments"} & set(names):
+            raise ValueError(
+                f"expected a point estimate, as by type2_mle, to correct, found {', '.join(names)}"
+            )
+        return value

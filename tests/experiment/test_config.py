@@ -91,6 +91,10 @@ def test_new_units_without_a_label_are_called_by_their_counts():
     [
         ({"sed": 2}, "c.yaml: sed: expected no such key; did you mean 'seed'?"),
         ({"level": "high"}, "level: expected a number above 0 and below 1, found 'high'"),
+        (
+            {"empirical_bayes": "corrected", "methods": [{"method": "quadrature"}]},
+            "empirical_bayes: expected a point estimate, as by type2_mle, to correct, found",
+        ),
         ({"level": True}, "level: expected a number above 0 and below 1, found true"),
         ({"level": float("nan")}, "level: expected a number above 0 and below 1, found nan"),
         ({"seed": "1"}, "seed: expected an integer of at least 0 and below 4294967296, found '1'"),
