@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
-    ValidationInfo,
     create_model,
     field_validator,
     model_validator,
@@ -312,7 +311,7 @@ class Config(Strict):
 
     @field_validator("empirical_bayes")
     @classmethod
-    def _something_to_correct(cls, value: str, info: ValidationInfo) -> str:
+    def _something_to_correct(cls, value: str, info: Any) -> str:
         names = [entry.method for entry in info.data.get("methods", [])]
         if value == "corrected" and names and not {"type2_mle", "moments"} & set(names):
             raise ValueError(
