@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -46,7 +46,8 @@ def caterpillar(
 
     Up to 60 units are named, and up to 2,000 have a bar each. More are drawn as a band: for every
     group of neighbours in the order, from the median lower end to the median upper end, and paler
-    from the least to the greatest.
+    from the least to the greatest. Raw rates that lie further beyond all intervals than half of
+    these' range would squeeze everything else; the legend counts them.
 
     Args:
         fit: A fit that found something.
@@ -90,7 +91,8 @@ def caterpillar(
         beside_rows(ax, rows, high[rows], table["label"][order[rows]].tolist())
         ax.set_yticks([])
         ax.set_ylabel(f"{len(order):,} units in order of posterior mean")
-    outside_legend(ax, 3, handles)
+    # What lies beyond the axis makes the entry too long for three in a row.
+    outside_legend(ax, 2 if "beyond" in str(handles[1].get_label()) else 3, handles)
     return ax
 
 
@@ -140,7 +142,9 @@ def _draw_band(
 def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"]) -> list[Line2D]:
     """Marks raw rates, and says how many lie beyond the axes."""
     known = np.flatnonzero(np.isfinite(raw))
-    outside = int(np.sum((raw[known] < ax.get_xlim()[0]) | (raw[known] > ax.get_xlim()[1])))
+    low, high = ax.get_xlim()
+    inside = (raw[known] >= low) & (raw[known] <= high)
+    outside, known = int(np.sum(~inside)), known[inside]
     shown = known[rows_shown(len(known), _MOST_RAW)]
     size = float(np.clip(250 / max(len(raw), 1), 1.0, 3.6))
     alpha = float(np.clip(300 / max(len(shown), 1), 0.25, 0.9))
@@ -156,13 +160,16 @@ def rate_limits(
     high: Float[np.ndarray, "units"],
     raw: Float[np.ndarray, "known"],
 ) -> tuple[float, float]:
-    """Rates that hold all intervals, and raw rates unless a few are far from all others."""
-    known: Int[np.ndarray, units] = raw[np.isfinite(raw)]
+    """Rates that hold all intervals, and raw rates up to half of that range beyond them."""
+    known = raw[np.isfinite(raw)]
     first, last = float(low.min()), float(high.max())
     if len(known):
-        # Intervals that are all alike, as under complete pooling, leave more room for raw rates.
-        reach = 0.3 * (last - first) if last - first > 0.2 * last else 0.5 * last
-        first = max(min(first, float(known.min())), first - reach)
-        last = min(max(last, float(known.max())), last + reach)
+        if last - first < 0.2 * last:
+            # Intervals that are all alike, as under complete pooling, are not squeezed by most of
+            # the raw rates.
+            ends = np.quantile(known, [0.05, 0.95]).tolist()
+            first, last = min(first, ends[0]), max(last, ends[1])
+        first = float(known[known >= first - 0.5 * (last - first)].min(initial=first))
+        last = float(known[known <= last + 0.5 * (last - first)].max(initial=last))
     margin = 0.03 * (last - first) or 0.02
     return (-0.3 * margin if first < 0.1 * last else first - margin), min(last + margin, 1.01)

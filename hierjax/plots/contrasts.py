@@ -3,16 +3,20 @@
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from hierjax.fitting import Fit
 from hierjax.plots.caterpillar import MOST_BARS, MOST_NAMED, draw_rows
-from hierjax.plots.labels import named_rows, short
+from hierjax.plots.labels import beside_rows, named_rows, short
+from hierjax.plots.room import column_right, width_of
 from hierjax.plots.style import INK, MUTED, method_styles, new_axes, outside_legend, styled
 from hierjax.table import Table
 
 __all__ = ["contrasts_forest"]
+
+_ENDS = 3
 
 
 @styled
@@ -27,8 +31,9 @@ def contrasts_forest(
     """Differences of rates, of all units against a control or of all pairs.
 
     One row a difference, in order of posterior means; those whose interval excludes zero are
-    drawn stronger. Up to 60 rows are named, with P(greater) at the right; more than 2,000 are
-    drawn as a band.
+    drawn stronger. Up to 60 rows are named, with P(greater) at the right. Of more, the three
+    highest and the three lowest are, the one nearest zero, and on either side the one nearest zero
+    of those that exclude it. More than 2,000 are drawn as a band.
 
     Args:
         fit: A fit that found something.
@@ -68,16 +73,31 @@ def contrasts_forest(
     what = f"rate less that of {short(str(controls[0]))}" if single else "difference of rates"
     ax.set_xlabel(what, parse_math=False)
     if few:
-        pairs = zip(labels.tolist(), controls.tolist(), strict=True)
-        rows = labels if single else np.array([f"{short(a, 9)} − {short(b, 9)}" for a, b in pairs])  # noqa: RUF001
-        named_rows(ax, rows)
+        named_rows(ax, np.array(_names(labels, controls, single)))
         _write_probabilities(ax, greater)
     else:
+        rows = _telling(low, mean, high)
+        beside_rows(ax, rows, high[rows], _names(labels[rows], controls[rows], single))
         ax.set_yticks([])
         unit = "units" if single else "pairs"
         ax.set_ylabel(f"{len(order):,} {unit} in order of the difference")
     outside_legend(ax, 3, [*handles, zero])
     return ax
+
+
+def _names(labels: np.ndarray, controls: np.ndarray, single: bool) -> list[str]:
+    pairs = zip(labels.tolist(), controls.tolist(), strict=True)
+    return [a if single else f"{short(a, 7)} − {short(b, 7)}" for a, b in pairs]  # noqa: RUF001
+
+
+def _telling(
+    low: Float[np.ndarray, "rows"], mean: Float[np.ndarray, "rows"], high: Float[np.ndarray, "rows"]
+) -> Int[np.ndarray, "named"]:
+    """Rows to name among many, ascending: the ends, the nearest to zero, and the nearly zero."""
+    count = len(mean)
+    below, above = np.flatnonzero(high < 0)[-1:], np.flatnonzero(low > 0)[:1]
+    ends = [*range(_ENDS), *range(count - _ENDS, count)]
+    return np.unique([*ends, int(np.argmin(np.abs(mean))), *below, *above])
 
 
 def _draw_bars(
@@ -98,11 +118,20 @@ def _draw_bars(
 
 
 def _write_probabilities(ax: Axes, greater: np.ndarray) -> None:
-    frame = ax.get_yaxis_transform()
-    look: dict[str, Any] = {"transform": frame, "fontsize": 8.5, "ha": "right", "va": "center"}
-    for row, value in enumerate(greater.tolist()):
-        ax.text(1.11, row, probability(value), **look)
-    ax.text(1.11, len(greater), "P(greater)", **look)
+    header, size = "P(greater)", 8.5 if len(greater) <= 40 else 7.5
+    inches = width_of(header, size)
+    look: dict[str, Any] = {
+        "xycoords": ax.get_yaxis_transform(),
+        "xytext": (72 * inches, 0),
+        "textcoords": "offset points",
+        "fontsize": size,
+        "ha": "right",
+        "va": "center",
+        "annotation_clip": False,
+    }
+    begin = column_right(ax, inches).begin
+    for row, text in enumerate([*map(probability, greater.tolist()), header]):
+        ax.annotate(text, (begin, row), **look)
     ax.set_ylim(top=len(greater) + 0.4)
 
 

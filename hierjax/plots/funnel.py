@@ -160,7 +160,7 @@ def funnel(
     used = np.flatnonzero(table["trials"] > 0)
     sizes = _trial_grid(table["trials"][used])
     units = _shown(table, used, rates, pooled, selection)
-    ax = new_axes(ax, 6.4, 4.8)
+    ax = new_axes(ax, 7.0, 4.8)
     # All of the population's limits at the most trials are shown.
     far = [float(control_limits(rates, sizes[-1:], p)[0]) for p in (_TAILS[1], 1 - _TAILS[1])]
     low = min(units.raw.min(), units.mean.min(), far[0])
@@ -252,10 +252,16 @@ def _draw_limits(
         for p in (tail, 1 - tail):
             limits = control_limits(alike, sizes, p)
             ax.plot(sizes, limits, color=INK, linewidth=0.9, linestyle=dash, zorder=1.2)
-    line = Line2D([], [], color=INK, linewidth=0.9, linestyle=_LIMIT_DASHES[0])
-    line.set_label("limits if all alike")
-    shade = Patch(facecolor=color, alpha=0.18, linewidth=0, label="limits of population")
-    return [middle, line, shade]
+    lines = tuple(
+        Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label="95, 99.8% if all alike")
+        for dash in _LIMIT_DASHES
+    )
+    # The inner shade lies on the outer one.
+    shades = tuple(
+        Patch(facecolor=color, alpha=alpha, linewidth=0, label="95, 99.8% of population")
+        for alpha in (0.2, 0.08)
+    )
+    return [middle, lines, shades]
 
 
 def _draw_units(ax: Axes, units: _Shown, color: str, selected: bool) -> list[Any]:
@@ -286,6 +292,6 @@ def _draw_units(ax: Axes, units: _Shown, color: str, selected: bool) -> list[Any
         first = flagged[np.argsort(-units.distance[flagged], kind="stable")][:_MOST_NAMED]
         points = np.column_stack([units.trials, units.raw])
         beside_points(ax, points[first], units.labels[first].tolist(), points)
-        what = "selected" if selected else "outside the 99.8%"
+        what = "selected" if selected else "outside shades"
         handles.append(point_key(f"{what} ({len(flagged):,})", _FLAG, 4.5, markerfacecolor="none"))
     return handles

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hierjax.fitting import Fit
-from hierjax.plots.labels import named_rows, short
+from hierjax.plots.labels import named_rows, rows_room, short
+from hierjax.plots.room import SMALLEST, axes_inches, shortened, width_of
 from hierjax.plots.style import INK, MUTED, method_styles, new_axes, rows_shown, styled
 from hierjax.table import Table
 
@@ -21,6 +22,8 @@ _WORDS = {
     "log_evidence": "log evidence",
 }
 _MOST_POINTS = 2000
+# Points of names in two lines, and of those that must not be longer than one.
+_TWO_LINES = 7.0
 
 
 @styled
@@ -77,8 +80,8 @@ def influence(
         alpha = float(np.clip(20 / len(shown), 0.06, 0.6))
         look: dict[str, Any] = {"markersize": 8, "markeredgewidth": 1.0, "alpha": alpha}
         ax.plot(shown, np.zeros(len(shown)), "|", color=MUTED, **look)
-        names = [f"{len(others):,} other{'s' if len(others) > 1 else ''}", *names]
-    named_rows(ax, np.array(names), most=40)
+        names = [(f"{len(others):,} other{'s' if len(others) > 1 else ''}", ""), *names]
+    _write_names(ax, names)
     ax.axvline(0.0, color=INK, linewidth=0.9, zorder=1.5)
     ax.set_ylim(-0.7, len(names) - 0.3)
     ax.set_title(_WORDS.get(answer, answer), fontsize=10, parse_math=False)
@@ -95,8 +98,34 @@ def _largest(table: Table, answer: str, places: np.ndarray, most: int) -> list[i
     return list(dict.fromkeys(ranked))[:most]
 
 
-def _name(table: Table, group: np.ndarray) -> str:
+def _name(table: Table, group: np.ndarray) -> tuple[str, str]:
     y, n = (int(table[name][group[0]]) for name in ("successes", "trials"))
     if len(group) > 1:
-        return f"{len(group):,} units, each {y:,}/{n:,}"
-    return f"{short(str(table['label'][group[0]]))}, {y:,}/{n:,}"
+        return f"{len(group):,} units, each", f"{y:,}/{n:,}"
+    return f"{short(str(table['label'][group[0]]))},", f"{y:,}/{n:,}"
+
+
+def _write_names(ax: Axes, names: list[tuple[str, str]]) -> None:
+    texts = _joined(ax, names)
+    named_rows(ax, np.array(texts), most=40)
+    if any("\n" in text for text in texts):
+        for label in ax.get_yticklabels():
+            label.set(fontsize=min(label.get_fontsize(), _TWO_LINES), linespacing=1.15)
+
+
+def _joined(ax: Axes, names: list[tuple[str, str]]) -> list[str]:
+    """Names with their counts: in a line, or two if it is too long, or with less of the name."""
+    room = rows_room(ax)
+    lines = [" ".join(filter(None, name)) for name in names]
+    names = [(name.removesuffix(","), counts) for name, counts in names]
+    long = [width_of(line, _TWO_LINES) > 0.98 * room for line in lines]
+    if not any(long):
+        return lines
+    if axes_inches(ax)[1] >= 2.5 * _TWO_LINES / 72 * len(names):
+        rows = zip(names, lines, long, strict=True)
+        return ["\n".join(filter(None, name)) if cut else line for name, line, cut in rows]
+    kept = []
+    for name, counts in names:
+        tail = f", {counts}" if counts else ""
+        kept.append(shortened(name, 0.97 * room - width_of(tail, SMALLEST), SMALLEST) + tail)
+    return kept

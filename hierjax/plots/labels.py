@@ -11,8 +11,17 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 from hierjax.errors import did_you_mean
+from hierjax.plots.room import axes_inches, column_right, fitted, free_beside, width_of
 
-__all__ = ["beside_points", "beside_rows", "named_rows", "positions_of", "short", "spread_apart"]
+__all__ = [
+    "beside_points",
+    "beside_rows",
+    "named_rows",
+    "positions_of",
+    "rows_room",
+    "short",
+    "spread_apart",
+]
 
 _SIZE = 8.5
 # Inches of a letter and of a line at that size, a little more than DejaVu Sans needs.
@@ -88,20 +97,20 @@ def spread_apart(
 
 
 def named_rows(ax: Axes, labels: np.ndarray, most: int = 18) -> None:
-    """Names rows 0, 1, ... at the vertical axis, by labels of at most so many letters."""
-    size = 8.5 if len(labels) <= 40 else 7.5
+    """Names rows 0, 1, ... at the vertical axis, by labels of at most so many letters.
+
+    Where the figure's layout makes no room for them, they are smaller, and shorter if need be.
+    """
+    texts = [short(text, most) for text in labels.tolist()]
+    texts, size = fitted(texts, rows_room(ax), 8.5 if len(labels) <= 40 else 7.5)
     # A label is data: a dollar sign in it begins no formula.
-    ax.set_yticks(
-        range(len(labels)), [short(text, most) for text in labels.tolist()], parse_math=False
-    )
+    ax.set_yticks(range(len(labels)), texts, parse_math=False)
     ax.tick_params(axis="y", length=0, labelsize=size)
 
 
-def _inches(ax: Axes) -> Float[np.ndarray, "2"]:
-    """Width and height of axes, without the labels around them."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    return np.array(ax.get_window_extent().size) / figure.dpi
+def rows_room(ax: Axes) -> float:
+    """Inches that names of rows may take at the left of the axes."""
+    return max(free_beside(ax)[0] - 0.1, 0.2)
 
 
 def beside_rows(
@@ -112,8 +121,10 @@ def beside_rows(
 ) -> list[Annotation]:
     """Writes labels at the right of the axes, each led to its own row.
 
+    Where there is no room for them, the axes are extended and labels written in them.
+
     Args:
-        ax: Where to draw; its limits are set already.
+        ax: Where to draw; its limits are set already, and everything else is drawn.
         rows: Vertical positions, ascending.
         ends: Where each leading line begins, at the end of what is drawn in that row.
         labels: What to write.
@@ -122,18 +133,21 @@ def beside_rows(
         What was written.
     """
     low, high = ax.get_ylim()
-    gap = (high - low) * _LINE / float(_inches(ax)[1])
+    gap = (high - low) * _LINE / axes_inches(ax)[1]
     places = spread_apart(np.asarray(rows, np.float64), gap, low + gap / 2, high - gap / 2)
-    frame = ax.get_yaxis_transform()
+    frame, last = ax.get_yaxis_transform(), ax.get_xlim()[1]
+    texts = [short(label) for label in labels]
+    begin, inches = column_right(ax, max((width_of(text, _SIZE) for text in texts), default=0.0))
+    texts, size = fitted(texts, inches, _SIZE)
     written = []
-    for row, end, place, label in zip(rows, ends, places, labels, strict=True):
+    for row, end, place, text in zip(rows, ends, places, texts, strict=True):
         written.append(
             ax.annotate(
-                short(label),
-                (min(float(end), ax.get_xlim()[1]), float(row)),
-                (1.02, float(place)),
+                text,
+                (min(float(end), last), float(row)),
+                (begin, float(place)),
                 textcoords=frame,
-                fontsize=_SIZE,
+                fontsize=size,
                 va="center",
                 parse_math=False,
                 annotation_clip=False,
@@ -169,7 +183,7 @@ def beside_points(
     Returns:
         Which were written.
     """
-    size = _inches(ax)
+    size = np.array(axes_inches(ax))
 
     def place(values: Num[np.ndarray, "places 2"]) -> Float[np.ndarray, "places 2"]:
         inside = ax.transLimits.transform(ax.transScale.transform(values))

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from hierjax.fitting import Fit
@@ -222,14 +223,23 @@ def point_key(
 
 
 def outside_legend(
-    ax: Axes, columns: int = 3, handles: Iterable[Artist] | None = None, title: str | None = None
+    ax: Axes,
+    columns: int = 3,
+    handles: Iterable[Artist | tuple[Artist, ...]] | None = None,
+    title: str | None = None,
 ) -> None:
-    """A legend above the axes, where it hides no data."""
-    found = ax.get_legend_handles_labels()[0] if handles is None else list(handles)
+    """A legend above the axes, where it hides no data.
+
+    A tuple of handles is one entry, which shows them side by side; its label is the first's.
+    """
+    found: list[Any] = ax.get_legend_handles_labels()[0] if handles is None else list(handles)
+    labels = [(each[0] if isinstance(each, tuple) else each).get_label() for each in found]
     # Numbers far from one are drawn with a power of ten above the axis, which needs room.
     largest = max(map(abs, ax.get_ylim()))
     legend = ax.legend(
         handles=found,
+        labels=labels,
+        handler_map={tuple: HandlerTuple(ndivide=None, pad=0.3)},
         title=title,
         title_fontproperties={"weight": "bold", "size": 11},
         alignment="left",
@@ -238,7 +248,7 @@ def outside_legend(
         ncols=min(columns, max(len(found), 1)),
         borderaxespad=0.3 if 1e-3 <= largest < 1e6 else 1.7,
         columnspacing=1.4,
-        handlelength=1.8,
+        handlelength=2.2 if any(isinstance(each, tuple) for each in found) else 1.8,
     )
     # A unit's label is data: a dollar sign in it begins no formula.
     legend.get_title().set_parse_math(False)

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from figure_fits import point_fit
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import hierjax as hj
 from hierjax.plots import caterpillar
+from hierjax.plots.caterpillar import rate_limits
 from hierjax.plots.style import new_panels, population_mean
 
 
@@ -82,6 +85,8 @@ def test_raw_rates_far_from_all_intervals_are_counted_not_shown():
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert "raw rate (1 beyond the axis)" in labels
     assert ax.get_xlim()[1] < 0.3
+    raw = next(line for line in ax.lines if line.get_markerfacecolor() == "none")
+    assert raw.get_xdata().max() == 0.1
 
 
 def test_complete_pooling_shows_raw_rates_around_the_one_estimate():
@@ -90,3 +95,26 @@ def test_complete_pooling_shows_raw_rates_around_the_one_estimate():
     assert low < 0.2
     assert high > 0.3
     ax.figure.savefig("/dev/null", format="png")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    # Half of the range from 0 to 0.4 beyond it is 0.6.
+    [([0.59, 0.0], 0.59), ([0.61, 0.0], 0.4), ([0.59, 0.61, 0.0], 0.59), ([np.nan, 0.2], 0.4)],
+)
+def test_axes_end_at_the_last_rate_shown(raw, expected):
+    low, high = rate_limits(np.array([0.05, 0.2]), np.array([0.3, 0.4]), np.array(raw))
+    assert low <= 0.05
+    assert expected < high < 1.05 * expected
+
+
+def test_labels_without_room_beside_the_axes_are_inside_where_no_raw_rate_is():
+    counts = hj.Counts([20] * 70 + [1], [200] * 70 + [1], [f"county {i}" for i in range(71)])
+    ax = Figure(figsize=(4, 3)).subplots()
+    caterpillar(point_fit(counts, (-2.2, 5.0)), ax, highlight=["county 3"])
+    ax.figure.draw_without_rendering()
+    (text,) = ax.texts
+    box = Text.get_window_extent(text)
+    assert box.x1 < ax.get_window_extent().x1
+    drawn = max(np.max(line.get_xdata()) for line in ax.lines)
+    assert ax.transData.transform((drawn, 0))[0] < box.x0

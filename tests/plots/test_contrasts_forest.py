@@ -1,9 +1,13 @@
 """Contrasts forest: differences in order, and which exclude zero."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from figure_fits import point_fit
 from matplotlib.colors import same_color
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 import hierjax as hj
 from hierjax.plots import contrasts_forest
@@ -55,10 +59,18 @@ def test_pairs_are_named_by_both(two):
     assert ax.get_xlabel() == "difference of rates"
 
 
-def test_many_differences_are_not_named_and_very_many_are_a_band(two):
+def test_of_many_differences_the_telling_are_named_and_very_many_are_a_band(two):
     rng = np.random.default_rng(0)
-    some = contrasts_forest(two, table=made(rng.normal(0, 0.1, 500), 0.1))
-    assert not some.texts
+    means = rng.normal(0, 0.1, 500)
+    some = contrasts_forest(two, table=made(means, 0.1))
+    order = np.argsort(means)
+    clear = [
+        np.argmin(np.where(means > 0.1, means, np.inf)),
+        np.argmax(np.where(means < -0.1, means, -np.inf)),
+    ]
+    expected = {*order[:3], *order[-3:], np.argmin(np.abs(means)), *clear}
+    assert {text.get_text() for text in some.texts} == {f"u{i}" for i in expected}
+    assert len(some.texts) == 9
     assert sum(len(each.get_segments()) for each in some.collections) == 500
     means = rng.normal(0, 0.1, 9_999)
     ax = contrasts_forest(two, table=made(means, 0.1))
@@ -79,3 +91,21 @@ def test_probabilities_are_never_certain_by_rounding():
     assert [probability(p) for p in (0.0, 1.0, 0.9996, 0.0004, 0.9994)] == [
         "0.000", "1.000", ">0.999", "<0.001", ">0.999",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [12, 70])
+def test_all_text_is_inside_a_figure_without_layout_and_apart(two, size):
+    ax = Figure(figsize=(7, 5)).subplots()
+    labels = [f"a county of name {i}" for i in range(size)]
+    contrasts_forest(two, ax, table=made(np.linspace(-0.3, 0.2, size), 0.1, labels=labels))
+    ax.figure.draw_without_rendering()
+    # Of the text alone: that of an annotation holds its leading line too.
+    written = [Text.get_window_extent(text) for text in [*ax.texts, *ax.get_yticklabels()]]
+    assert len(written) >= 8
+    width, height = ax.figure.bbox.size
+    assert all(box.x0 >= 0 and box.x1 <= width and box.y1 <= height for box in written)
+    boxes = sorted(written[: len(ax.texts)], key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    # None on the frame's right edge.
+    edge = ax.get_window_extent().x1
+    assert all(box.x1 < edge or box.x0 > edge for box in written)

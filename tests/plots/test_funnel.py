@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from figure_fits import point_fit
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 from scipy.stats import betabinom, binom
 
 import hierjax as hj
@@ -63,8 +65,17 @@ def test_selected_units_are_flagged_and_named(rats, exact):
     selected = rats.raw_rates > 0.3
     ax = funnel(exact, selection=hj.Table({"selected": selected}))
     assert {text.get_text() for text in ax.texts} == set(rats.labels[selected].tolist())
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    legend = ax.get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
     assert f"selected ({selected.sum()})" in labels
+    # Every line and shade is in the legend, with what it holds.
+    assert labels[-2:] == ["95, 99.8% if all alike", "95, 99.8% of population"]
+    dashes = [line for line in legend.findobj(Line2D) if line.get_linestyle() == "--"]
+    shades = {key.get_alpha() for key in legend.findobj(Rectangle) if key.get_width() > 0}
+    assert len(dashes) == 2
+    assert len(shades - {None}) == 2
+    ax.figure.draw_without_rendering()
+    assert legend.get_window_extent().x1 <= ax.figure.bbox.width
 
 
 def test_a_unit_outside_the_populations_limits_is_flagged():

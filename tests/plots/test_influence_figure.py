@@ -1,8 +1,11 @@
 """Influence figure: the largest changes, equal units in one row, all others below."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from figure_fits import point_fit
+from matplotlib.figure import Figure
 
 import hierjax as hj
 from hierjax.plots import influence
@@ -69,3 +72,21 @@ def test_answers_that_do_not_move_stay_at_zero(two):
 def test_unknown_answers_are_refused(two):
     with pytest.raises(ValueError, match=r"expected one of logit_mean, log_conc.* found 'kappa'"):
         influence(two, answer="kappa", table=made([3, 9], [20, 30], [0.1, 0.2]))
+
+
+@pytest.mark.parametrize("most", [10, 30])
+def test_names_fit_a_figure_without_layout_and_keep_their_counts(two, most):
+    trials = np.append(np.arange(1_001, 1_041), [1_040] * 6)
+    table = made(trials // 3, trials, np.linspace(1, 2, 46) * np.where(trials % 2, 1, -1))
+    ax = Figure(figsize=(7, 5)).subplots()
+    table = hj.Table({**table, "label": [f"Mecklenburg {i}" for i in range(46)]})
+    influence(two, ax, most=most, table=table)
+    ax.figure.draw_without_rendering()
+    names = ax.get_yticklabels()
+    boxes = [name.get_window_extent() for name in names]
+    assert all(box.x0 >= 0 for box in boxes)
+    assert all(low.y1 <= high.y0 + 1 for low, high in pairwise(boxes))
+    texts = [name.get_text() for name in names]
+    assert len(texts) == most + 1
+    assert all(text.endswith("others") or "/1,0" in text for text in texts)
+    assert any("\n" in text for text in texts) == (most == 10)
