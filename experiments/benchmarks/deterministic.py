@@ -12,11 +12,13 @@ import platform
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from growth import draw_growth
 from scipy.optimize import minimize
 from scipy.special import betaln, expit
 
@@ -126,12 +128,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--units", type=int, default=1_000_000)
     parser.add_argument("--data-sets", type=int, default=10_000)
+    parser.add_argument("--figure", type=Path, help="where to draw how run time grows")
     options = parser.parse_args()
     versions = f"Python {platform.python_version()}, jax {jax.__version__}"
     print(f"{versions}, {jax.devices()[0].device_kind}\n")
     print("| work | units | compile, s | run, ms | a second, or ratio |\n|---|---|---|---|---|")
+    rows = []
 
     def show(work: str, units: int, compiled: float, seconds: float, rate: float = 0.0) -> None:
+        rows.append((work, units, seconds))
         compiling = f"{compiled:.1f}" if compiled > 0.05 else ""
         numbers = f"{compiling} | {1e3 * seconds:,.3f} | {f'{rate:,.0f}' if rate else ''}"
         print(f"| {work} | {units:,} | {numbers} |", flush=True)
@@ -140,6 +145,9 @@ def main() -> None:
         of_sizes(show)
         of_many_units(show, options.units)
         of_batches(show, options.data_sets)
+    if options.figure:
+        milliseconds = [(work, units, 1e3 * seconds) for work, units, seconds in rows]
+        draw_growth(milliseconds, "run time after compilation, ms", options.figure)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from growth import draw_growth
 
 import hierjax as hj
 from hierjax.inference.convergence import effective_sample_sizes
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--figure", type=Path, help="where to draw how rates fall with the units")
     arguments = parser.parse_args()
     if arguments.memory:
         return memory()
@@ -175,6 +177,9 @@ def main() -> None:
             *(f"{row.draws:,}", f"{row.ess:,.0f}", f"{row.rate:,.0f}", ratio),
         )
         print(f"| {' | '.join(cells)} |")
+    if arguments.figure:
+        found = [(row.sampler, row.units, row.rate) for row in rows]
+        draw_growth(found, "effective draws a second", arguments.figure)
     if not arguments.no_memory:
         print(flush=True)
         subprocess.run([sys.executable, __file__, "--memory"], check=True)
