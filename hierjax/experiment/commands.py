@@ -239,8 +239,8 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
         _print_size(len(counts), counts.total_successes, counts.total_trials)
-    for name, found in record.fits.items():
-        print(f"{name}: {str(found.status).replace('_', ' ')}")
+    for index, (name, found) in enumerate(record.fits.items()):
+        print(("\n" if index else "") + f"{name}: {str(found.status).replace('_', ' ')}")
         hyper = _of_method(record.hyper, name)
         terminal.hyperparameters(hyper, record.level, out)
         if not found.is_point and np.isnan(hyper["mean"]).any():
