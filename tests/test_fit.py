@@ -213,6 +213,7 @@ def test_the_precision_is_the_fits_own(enabled):
             assert fit.dtype == np.dtype(precision)
 
 
+@pytest.mark.slow
 def test_single_precision_comes_near(fit):
     single = hj.fit(RATS, precision="float32").predict(4, 14)
     exact = fit.predict(4, 14)

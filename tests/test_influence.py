@@ -119,6 +119,7 @@ def test_rows_are_the_derivatives_of_quadrature_itself(fits):
     assert evidence == pytest.approx(table["log_evidence"][5], rel=1e-10)
 
 
+@pytest.mark.slow
 def test_equal_counts_move_answers_equally_and_units_without_trials_not_at_all():
     counts = hj.Counts([1, 9, 1, 0], [9, 12, 9, 0])
     for method in (hj.Quadrature(), MAXIMUM):

@@ -142,7 +142,7 @@ def test_a_million_units_need_few_numbers():
     assert sum(values.size for values in arrays) < 1000
 
 
-@pytest.mark.parametrize("largest", [40, 3000])
+@pytest.mark.parametrize("largest", [40, pytest.param(3000, marks=pytest.mark.slow)])
 def test_a_batch_of_tallies_has_every_data_sets_likelihood(largest):
     rng = np.random.default_rng(largest)
     trials = rng.integers(1, largest, (3, 20))

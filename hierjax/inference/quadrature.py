@@ -274,9 +274,10 @@ def quadrature(
         The posterior, its evidence and error estimate.
 
     Example:
+        >>> import jax
         >>> import hierjax as hj
         >>> tally = hj.Tally.of(hj.datasets.rat_tumors()).arrays()
-        >>> result = quadrature(hj.Model(), tally)
+        >>> result = jax.jit(quadrature)(hj.Model(), tally)
         >>> print(f"{float(result.log_evidence):.2f}")
         -159.11
     """

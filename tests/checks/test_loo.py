@@ -82,6 +82,7 @@ def test_baselines_have_their_closed_forms(weights):
         assert pooled[j] == pytest.approx(expected, abs=1e-11)
 
 
+@pytest.mark.slow
 def test_agreement_counts_monte_carlo_errors_from_the_exact_answer(fit):
     method = hj.Gibbs(warmup=500, draws=1500)
     sampled = hj.fit(RATS, method=method, key=jax.random.key(41))

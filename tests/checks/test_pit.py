@@ -56,6 +56,7 @@ def test_equal_counts_fall_in_the_same_place_and_no_trials_anywhere(fit):
     np.testing.assert_allclose(none.mid, 0.5 * (none.low + none.high), rtol=1e-15)
 
 
+@pytest.mark.slow
 def test_exchanging_successes_and_failures_reflects():
     hyperprior = hj.Shapes(dist.HalfNormal(10.0), dist.HalfNormal(10.0))
     counts = hj.Counts([1, 3, 8, 6], [9, 12, 8, 15])

@@ -166,6 +166,7 @@ def test_rates_and_hyperparameters_are_drawn_jointly(fit):
         assert abs(errors(residual * concentration, 0.0)) < 4
 
 
+@pytest.mark.slow
 def test_acceptance_rates_are_shares_of_proposals_accepted():
     """With one step a sweep a coordinate has moved exactly if its proposal was accepted."""
     method = hj.Gibbs(warmup=0, draws=3000, metropolis_steps=1, proposal_scales=(0.25, 0.3))
@@ -182,6 +183,7 @@ def test_acceptance_rates_are_shares_of_proposals_accepted():
     np.testing.assert_allclose(per_draw.mean(axis=1), fit.info["acceptance"].mean(axis=1))
 
 
+@pytest.mark.slow
 def test_given_scales_of_block_proposals_are_their_standard_deviations():
     """Steps too small to be refused have the proposals' standard deviations."""
     method = hj.Gibbs(

@@ -39,6 +39,7 @@ def run(rats, fits):
     return record(rats, fits, new=NEW)
 
 
+@pytest.mark.slow
 def test_same_run_gives_the_same_bytes(run, tmp_path):
     first = write_figures(tmp_path / "a", run)
     second = write_figures(tmp_path / "b", run)
@@ -169,6 +170,7 @@ def test_few_units(counts, exact, tmp_path):
     assert drawn == set(EVERY)
 
 
+@pytest.mark.slow
 def test_many_units(tmp_path):
     trials = np.tile(np.arange(1, 51), 100)
     counts = hj.Counts(trials // 3, trials)

@@ -139,6 +139,7 @@ def test_quantiles_towards_complete_pooling(pairs, step):
         np.testing.assert_allclose(below, LEVELS, rtol=0, atol=1e-8, err_msg=str(pair))
 
 
+@pytest.mark.slow
 def test_quantiles_of_a_large_unit_unlike_the_others():
     """Its posterior follows the concentration: spikes from row to row of the lattice."""
     rng = np.random.default_rng(6)
@@ -149,7 +150,7 @@ def test_quantiles_of_a_large_unit_unlike_the_others():
     require_probabilities(grid, pairs, quantiles, 5e-3)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
 def test_no_trouble_at_the_ends_of_the_floating_type(dtype):
     reach = 60.0 if dtype == np.float32 else 300.0
     w, u = np.meshgrid(np.linspace(-reach, reach, 32), 1.2 * np.linspace(-reach, reach, 16))
