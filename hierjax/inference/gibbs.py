@@ -121,10 +121,10 @@ class Gibbs:
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> method = hj.Gibbs(warmup=200, draws=500)
+        >>> method = hj.Gibbs(warmup=500, draws=2_000)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=method, key=jax.random.key(0))
         >>> fit.draws.shape
-        (4, 500, 2)
+        (4, 2000, 2)
     """
 
     chains: _Positive = 4

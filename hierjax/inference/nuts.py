@@ -89,10 +89,10 @@ class NUTS:
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> method = hj.NUTS(warmup=200, draws=200)
+        >>> method = hj.NUTS(warmup=500, draws=1000, store_units=True, chunk=500)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=method, key=jax.random.key(0))
-        >>> fit.draws.shape
-        (4, 200, 2)
+        >>> fit.draws.shape, fit.unit_draws.shape
+        ((4, 1000, 2), (4, 1000, 70))
     """
 
     chains: Annotated[int, Field(gt=0, strict=True)] = 4

@@ -54,9 +54,8 @@ def test_evidences_are_sums_over_a_plain_grid(counts, kind):
     assert (found.log_bayes_factor > 0) == (counts is RATS)
 
 
-@pytest.mark.parametrize(
-    "weights", [pytest.param(None, marks=pytest.mark.slow), np.linspace(0.5, 2.0, 71)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", [None, np.linspace(0.5, 2.0, 71)])
 def test_one_uniform_rate_has_its_closed_form(weights):
     counts = hj.Counts(RATS.successes, RATS.trials, weights=weights)
     fit = hj.fit(counts, hj.Model(hyperprior=FLAT))

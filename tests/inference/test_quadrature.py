@@ -219,6 +219,7 @@ def test_proper_hyperpriors(kind):
     np.testing.assert_allclose(found, [np.sum(weights * u), np.sum(weights * w)], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_single_precision_stays_single():
     with strict(np.float32):
         # Types place their rows apart: the rule must be fine enough for that not to count.
@@ -263,6 +264,7 @@ def test_tables_of_one_size_class_are_compiled_once(reversed_and_alike):
     assert not events
 
 
+@pytest.mark.slow
 def test_a_batch_is_the_same_as_one_by_one(reversed_and_alike):
     with strict():
         batch = jax.tree.map(lambda *leaves: jnp.stack(leaves), *reversed_and_alike)

@@ -34,7 +34,9 @@ def test_rates_and_hyperparameters_are_drawn_jointly():
 
 
 def test_draws_are_the_keys_alone():
-    first, again, other = (exact().sample_rates(DRAWS, jax.random.key(seed))[1] for seed in (1, 1, 2))
+    first, again, other = (
+        exact().sample_rates(DRAWS, jax.random.key(seed))[1] for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert np.mean(first == other) < 1e-4
 
