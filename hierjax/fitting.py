@@ -267,8 +267,11 @@ def rehearse(model: Model, method: Quadrature, precision: Precision) -> None:
         precision: Floating type.
     """
     shape = (method.rows, method.columns)
-    points = np.moveaxis(np.indices(shape), 0, -1)[..., ::-1] * np.array([0.05, 0.1])
-    weights = np.full(shape, 1 / np.prod(shape))
+    away = np.moveaxis(np.indices(shape), 0, -1) - np.array(shape) / 2
+    # A posterior such as most are, so that as many points are left of it.
+    points = np.array([-1.8, 3.0]) + away[..., ::-1] * np.array([0.02, 0.08])
+    weights = np.exp(-0.5 * np.sum((away / np.array([5.0, 5.0])) ** 2, axis=-1))
+    weights /= weights.sum()
     points, weights = (np.asarray(values, DTYPES[precision]) for values in (points, weights))
     result = Result(HyperPosterior(points, weights), Status.CONVERGED)
     Fit(Counts([1, 2], [4, 5]), model, method, precision, result).predict(1, 4)
