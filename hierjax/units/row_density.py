@@ -36,7 +36,9 @@ def resample(
     """
     columns = np.arange(nodes.shape[1])
     first, length = nodes[:, :1], nodes[:, -1:] - nodes[:, :1]
-    along = np.polynomial.Chebyshev.fit(columns, (nodes[0] - first[0]) / length[0], _DEGREE)
+    # More would not be determined by equally spaced nodes.
+    degree = min(_DEGREE, len(columns) // 3)
+    along = np.polynomial.Chebyshev.fit(columns, (nodes[0] - first[0]) / length[0], degree)
     slope = along.deriv()
     share = (places - first) / length
     column = np.interp(share, along(columns), columns)
