@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hierjax import checks, datasets, plots
+    from hierjax.batch import BatchFit, DataSets, fit_batch
     from hierjax.counts import Counts
     from hierjax.fitting import Fit, fit
     from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from hierjax.tally import Tally
 
 _HOMES = {
+    "BatchFit": "batch",
     "CollapsedGibbs": "inference",
     "Counts": "counts",
+    "DataSets": "batch",
     "Fit": "fitting",
     "Gibbs": "inference",
     "MeanConcentration": "hyperpriors",
@@ -46,14 +49,17 @@ _HOMES = {
     "Tally": "tally",
     "Type2MLE": "inference",
     "fit": "fitting",
+    "fit_batch": "batch",
     "read_counts": "reading",
 }
 _MODULES = ("checks", "datasets", "plots")
 
 __all__ = [
     "NUTS",
+    "BatchFit",
     "CollapsedGibbs",
     "Counts",
+    "DataSets",
     "Fit",
     "Gibbs",
     "MeanConcentration",
@@ -68,6 +74,7 @@ __all__ = [
     "checks",
     "datasets",
     "fit",
+    "fit_batch",
     "plots",
     "read_counts",
 ]

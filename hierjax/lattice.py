@@ -184,7 +184,9 @@ def slope(position: Float[Array, "*batch"], table: Table) -> Float[Array, "*batc
     return jax.jvp(lambda s: _hermite(s, ends), (place,), (jnp.ones_like(place),))[1]
 
 
-def invert(level: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"]:
+def invert(
+    level: Float[Array, "*batch"], table: Table, halvings: int = _HALVINGS
+) -> Float[Array, "*batch"]:
     """Position, in steps from the first node, at which the cumulative integral reaches a level.
 
     Bisection within the bracketing pair of nodes: it cannot leave the bracket, and costs nothing
@@ -193,6 +195,7 @@ def invert(level: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"
     Args:
         level: The level; the ends of the lattice are returned for what is beyond them.
         table: Cumulative integral at the nodes, and its first three derivatives in steps.
+        halvings: How often to halve a step.
 
     Returns:
         The position.
@@ -208,5 +211,5 @@ def invert(level: Float[Array, "*batch"], table: Table) -> Float[Array, "*batch"
         return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
     start = (jnp.zeros_like(level), jnp.ones_like(level))
-    low, high = jax.lax.fori_loop(0, _HALVINGS, halve, start)
+    low, high = jax.lax.fori_loop(0, halvings, halve, start)
     return left.astype(level.dtype) + 0.5 * (low + high)

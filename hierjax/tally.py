@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Shaped
 from hierjax.counts import Counts
 from hierjax.errors import DataError
 
-__all__ = ["Tally", "TallyArrays", "distinct_pairs", "tally_batch"]
+__all__ = ["Tally", "TallyArrays", "batch_lengths", "distinct_pairs", "tally_batch"]
 
 _SMALLEST_DENSE = 16
 _LARGEST_DENSE = 512
@@ -232,25 +232,46 @@ class Tally:
         return TallyArrays(*(np.asarray(values, dtype) for values in arrays))
 
 
+def batch_lengths(
+    successes: Int[np.ndarray, "batch units"], trials: Int[np.ndarray, "batch units"]
+) -> tuple[int, int, int]:
+    """How long the counts of counts of many data sets must be.
+
+    Args:
+        successes: Of every unit of every data set.
+        trials: Likewise.
+
+    Returns:
+        Of successes, failures and trials; zeros if trials are so many that units stay pairs.
+    """
+    if trials.max(initial=0) > _LARGEST_DENSE:
+        return 0, 0, 0
+    largest = (int(x.max(initial=1)) for x in (successes, trials - successes, trials))
+    y, f, n = (_size_class(max(1, x), _SMALLEST_DENSE) for x in largest)
+    return y, f, n
+
+
 def tally_batch(
     successes: Int[np.ndarray, "batch units"],
     trials: Int[np.ndarray, "batch units"],
     dtype: type = np.float64,
+    lengths: tuple[int, int, int] | None = None,
 ) -> TallyArrays:
     """Tallies of many data sets at once, as arrays with a leading batch axis.
 
     Args:
-        successes: Of every unit of every data set.
+        successes: Of every unit of every data set, between 0 and trials.
         trials: Likewise; smaller data sets are filled up with units of no trials, which carry no
             information and are not counted.
         dtype: Floating type of the arrays.
+        lengths: What `batch_lengths` gives for these data sets or for more of them.
 
     Returns:
         What `Tally.arrays` gives for each, with common sizes, to be mapped over with `jax.vmap`.
         Log binomial coefficients are those of the units counted above, as there.
 
     Raises:
-        DataError: If successes are not between 0 and trials, or the type has too few digits.
+        DataError: If the type has too few digits.
 
     Example:
         >>> import numpy as np
@@ -258,37 +279,28 @@ def tally_batch(
         >>> arrays.total_successes.tolist(), arrays.units.tolist()
         ([1.0, 5.0], [2.0, 2.0])
     """
-    if np.any((successes < 0) | (successes > trials)):
-        row, unit = np.argwhere((successes < 0) | (successes > trials))[0]
-        raise DataError(
-            f"data set {row}, unit {unit}: expected 0 to {trials[row, unit]} (trials) successes, "
-            f"found {successes[row, unit]}"
-        )
     _check_digits(successes.ravel(), trials.ravel(), dtype)
-    batch, most = len(trials), int(trials.max(initial=0))
-    length = _size_class(most, _SMALLEST_DENSE) if most <= _LARGEST_DENSE else 0
-    first = np.arange(batch)[:, None] * (length + 1)
-    few = trials <= length
+    lengths = batch_lengths(successes, trials) if lengths is None else lengths
+    batch, most, failures = len(trials), lengths[2], trials - successes
+    few = trials <= most
 
-    def above(values: Int[np.ndarray, "batch units"]) -> Int[np.ndarray, "batch counts"]:
+    def above(values: Int[np.ndarray, "batch units"], length: int) -> np.ndarray:
+        first = np.arange(batch)[:, None] * (length + 1)
         size = batch * (length + 1)
         histogram = np.bincount((first + values)[few], minlength=size).reshape(batch, -1)
         return histogram[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
 
-    log_factorial = np.array([math.lgamma(k + 1) for k in range(length + 1)])
-    failures, held = trials - successes, np.where(few, trials, 0)
-    coefficient = log_factorial[held] - sum(
+    log_factorial = np.array([math.lgamma(k + 1) for k in range(most + 1)])
+    coefficient = log_factorial[np.where(few, trials, 0)] - sum(
         log_factorial[np.where(few, values, 0)] for values in (successes, failures)
     )
     padding = ((0, 0), (0, _size_class(trials.shape[1], 8) - trials.shape[1]))
     pairs = [
-        np.pad(np.where(few, 0, values), padding) if length == 0 else np.zeros((batch, 0))
+        np.pad(np.where(few, 0, values), padding) if most == 0 else np.zeros((batch, 0))
         for values in (successes, trials, ~few)
     ]
     arrays = (
-        above(successes),
-        above(failures),
-        above(trials),
+        *map(above, (successes, failures, trials), lengths),
         coefficient.sum(axis=1),
         *pairs,
         successes.sum(axis=1),

@@ -106,7 +106,11 @@ def test_mixed_types_in_json_are_found_by_their_row(tmp_path):
         ("a.jsonl", b'{"y": 1, "n": 2}\n{"y": 3,\n', "Malformed JSON"),
         ("a.jsonl", b"", "found an empty file"),
         ("a.csv.gz", b"y,n\n1,2\n", "Not a gzipped file"),
-        ("a.csv.gz", gzip.compress(b"y,n\n1,2\n" * 99, mtime=0)[:-20], "Compressed file ended before"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"y,n\n1,2\n" * 99, mtime=0)[:-20],
+            "Compressed file ended before",
+        ),
     ],
 )
 def test_a_broken_file_is_refused_in_a_line(tmp_path, name, content, message):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.special import betaln, gammaln
 
 import hierjax as hj
-from hierjax.errors import DataError
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.tally import Tally, TallyArrays, distinct_pairs, tally_batch
 
@@ -155,11 +154,6 @@ def test_a_batch_of_tallies_has_every_data_sets_likelihood(largest):
         alone = hj.Tally.of(hj.Counts(y[n > 0], n[n > 0])).arrays()
         assert float(value) == pytest.approx(float(model.log_marginal(alone, eta)), rel=1e-12)
         assert units == alone.units
-
-
-def test_a_batch_names_the_unit_at_fault():
-    with pytest.raises(DataError, match="data set 1, unit 0: expected 0 to 3"):
-        tally_batch(np.array([[1], [4]]), np.array([[2], [3]]))
 
 
 @pytest.mark.parametrize("largest", [6, 10**9])

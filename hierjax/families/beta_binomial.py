@@ -6,7 +6,7 @@ powers of alpha + beta cancel by hand, and phi = 0 (complete pooling) is an ordi
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -305,12 +305,13 @@ class BetaBinomial:
             The log-marginal, binomial coefficients included; the cost does not grow with J.
         """
         m, c, phi = population
-        k_phi = jnp.arange(tally.trials_above.shape[0], dtype=phi.dtype) * phi
-        total = tally.log_coefficient + jnp.sum(
-            tally.successes_above * jnp.log(m + k_phi)
-            + tally.failures_above * jnp.log(c + k_phi)
-            - tally.trials_above * jnp.log1p(k_phi)
-        )
+
+        def rising(share: Scalar, above: Float[Any, "counts"]) -> Scalar:
+            k_phi = jnp.arange(above.shape[0], dtype=phi.dtype) * phi
+            return jnp.sum(above * jnp.log(share + k_phi))
+
+        total = tally.log_coefficient + rising(m, tally.successes_above)
+        total += rising(c, tally.failures_above) - rising(jnp.ones_like(m), tally.trials_above)
         if tally.pair_trials.shape[0]:
             pairs = jax.vmap(BetaBinomial.log_marginal, in_axes=(0, 0, None))(
                 tally.pair_successes, tally.pair_trials, population

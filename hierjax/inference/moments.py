@@ -15,7 +15,7 @@ from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.posterior import HyperPosterior
 
-__all__ = ["MomentEstimate", "Moments", "noise_corrected", "raw_rates"]
+__all__ = ["MomentEstimate", "Moments", "estimate", "noise_corrected", "raw_rates"]
 
 Units = Float[Array, "units"]
 
@@ -89,10 +89,21 @@ _ESTIMATORS = {"noise_corrected": noise_corrected, "raw_rates": raw_rates}
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _estimate(
+def estimate(
     family: BetaBinomial, estimator: str, successes: Units, trials: Units, weights: Units
 ) -> tuple[MomentEstimate, Float[Array, "2"], Float[Array, "2 2"]]:
-    """The moments, the working coordinates that have them, and their jackknife covariance."""
+    """The moments, the working coordinates that have them, and their jackknife covariance.
+
+    Args:
+        family: Conjugate family.
+        estimator: Which of the estimators of `Moments`.
+        successes: y of every unit.
+        trials: n of every unit; units of none do not count.
+        weights: Times that each unit counts.
+
+    Returns:
+        Moments, coordinates (not finite where no population has the moments) and covariance.
+    """
 
     def moments(weights: Units) -> MomentEstimate:
         return _ESTIMATORS[estimator](successes, trials, weights)
@@ -139,10 +150,10 @@ class Moments:
         data = (counts.successes, counts.trials, given)
         arrays = tuple(jnp.asarray(values, problem.dtype) for values in data)
         with Stopwatch() as watch:
-            estimate, eta, covariance = jax.block_until_ready(
-                _estimate(problem.model.family, self.estimator, *arrays)
+            found, eta, covariance = jax.block_until_ready(
+                estimate(problem.model.family, self.estimator, *arrays)
             )
-        mean, correlation = (float(value) for value in estimate)
+        mean, correlation = (float(value) for value in found)
         info = {"mean": mean, "correlation": correlation}
         if not (0 < mean < 1 and _rounding(problem) < correlation < 1):
             return self._degenerate(problem, mean, correlation, info, watch.seconds)

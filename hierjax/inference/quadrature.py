@@ -7,6 +7,7 @@ and are placed by a hyperbolic sine, which reaches the tail exp(-w/2) with few o
 row nodes are centred and scaled by the conditional mode and curvature of logit_mean.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -23,8 +24,11 @@ __all__ = ["Lattice", "QuadratureResult", "draw", "quadrature"]
 
 _ZOOMS = 3
 _MODE_STEPS, _SMALL_STEP = 10, 0.1
-# Columns reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
-_COLUMN_STRETCH, _COLUMN_REACH = 0.7, 5.6
+_CLOSE = 0.3
+# 32 columns and more reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
+_COLUMN_STRETCH = 0.7
+# Each row reaches so much further in the logarithm of the density, until rounding hides the rest.
+_DROP_PER_ROW = 42 / 64
 # A cell's density may exceed that of the nine nodes around by this factor.
 _ENVELOPE = 1.1
 # Terms of log-posteriors, points times pairs, in memory at once; each takes some 500 bytes.
@@ -57,7 +61,8 @@ class Lattice(NamedTuple):
     @property
     def column_step(self) -> float:
         """Distance of columns in the hidden coordinate."""
-        return 2 * _COLUMN_REACH / (self.log_density.shape[-1] - 1)
+        columns = self.log_density.shape[-1]
+        return 2 * _column_reach(columns) / (columns - 1)
 
     def column_position(
         self, logit_mean: Float[np.ndarray, "*batch 1"]
@@ -65,7 +70,7 @@ class Lattice(NamedTuple):
         """Where logit-means lie in every row, in steps from the first node."""
         relative = (logit_mean - np.asarray(self.center)) / np.asarray(self.scale)
         hidden = np.arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
-        return (hidden + _COLUMN_REACH) / self.column_step
+        return hidden / self.column_step + 0.5 * (self.log_density.shape[-1] - 1)
 
     def row_position(self, log_concentration: Float[np.ndarray, "*batch"]) -> np.ndarray:
         """Where log-concentrations lie, in steps from the first row."""
@@ -76,6 +81,11 @@ class Lattice(NamedTuple):
         """Log-concentration at a position in steps from the first row."""
         hidden = self.row_start + position * self.row_step
         return self.row_center + self.row_scale * jnp.sinh(hidden)
+
+
+def _column_reach(columns: int) -> float:
+    """Where columns end: as a double exponential rule's, later by so much for twice as many."""
+    return min(4.0 + 1.6 * math.log2(columns / 16), 5.6)
 
 
 class QuadratureResult(NamedTuple):
@@ -99,7 +109,11 @@ class QuadratureResult(NamedTuple):
 
 
 def _row_map(
-    model: Model, tally: TallyArrays, log_concentration: Float[Array, ""], guess: Float[Array, ""]
+    model: Model,
+    tally: TallyArrays,
+    closeness: float,
+    log_concentration: Float[Array, ""],
+    guess: Float[Array, ""],
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Conditional mode and scale of logit_mean, and the Laplace log-mass of the row."""
 
@@ -130,10 +144,9 @@ def _row_map(
         return _Search(u + move, low, high, last, search.steps + 1, *derivatives(u + move))
 
     def unfinished(search: _Search) -> Bool[Array, ""]:
-        # Newton's next step in conditional standard deviations. Nodes must be smooth along columns
-        # too, so the mode is sought closer than its row would need.
+        # Newton's next step in conditional standard deviations.
         newton = jnp.abs(search.slope) * jax.lax.rsqrt(-search.curvature)
-        far = newton > jnp.finfo(guess.dtype).eps ** 0.5
+        far = newton > closeness
         return (search.steps == 0) | far & (search.steps <= _MODE_STEPS)
 
     # The zeroth step stays in place: derivatives are then compiled only once.
@@ -186,10 +199,12 @@ class _Rows(NamedTuple):
         return jnp.linspace(start, end, size, dtype=start.dtype)
 
 
-def _place_rows(model: Model, tally: TallyArrays, rows: int) -> _Rows:
+def _place_rows(
+    model: Model, tally: TallyArrays, rows: int, drop: float, closeness: float
+) -> _Rows:
     """Finds where the log-concentration's marginal lives, zooming from the whole line."""
     dtype = tally.units.dtype
-    drop, limit = _cutoff(dtype)
+    limit = _cutoff(dtype)[1]
 
     def place(
         turn: Int[Array, ""], state: tuple[_Rows, tuple[Float[Array, ""], ...]]
@@ -199,7 +214,7 @@ def _place_rows(model: Model, tally: TallyArrays, rows: int) -> _Rows:
         hidden = now.hidden(rows)
         w = now.row_center + now.row_scale * jnp.sinh(hidden)
         guess = jnp.interp(w, before.log_concentration, before.mode)
-        mode, scale, mass = jax.vmap(partial(_row_map, model, tally))(w, guess)
+        mode, scale, mass = jax.vmap(partial(_row_map, model, tally, closeness))(w, guess)
         now = now._replace(log_concentration=w, mode=mode, scale=scale)
 
         mass = jnp.where(jnp.isfinite(mass), mass, -jnp.inf)
@@ -224,18 +239,26 @@ def _place_rows(model: Model, tally: TallyArrays, rows: int) -> _Rows:
 
 
 def _log_posteriors(
-    model: Model, tally: TallyArrays, points: Float[Array, "points 2"]
-) -> Float[Array, "points"]:
-    """Log-posterior densities, of so many points at a time that memory is bounded."""
+    model: Model,
+    tally: TallyArrays,
+    logit_mean: Float[Array, "rows columns"],
+    log_concentration: Float[Array, "rows"],
+) -> Float[Array, "rows columns"]:
+    """Log-posterior densities, of so many rows at a time that memory is bounded.
 
-    def at(eta: Float[Array, "2"]) -> Float[Array, ""]:
-        return model.log_posterior(tally, eta)
+    What depends on the concentration alone is computed once a row.
+    """
 
+    def row(place: tuple[Float[Array, "columns"], Float[Array, ""]]) -> Float[Array, "columns"]:
+        u, w = place
+        return jax.vmap(lambda u: model.log_posterior(tally, jnp.stack([u, w])))(u)
+
+    places = (logit_mean, log_concentration)
     terms = tally.pair_trials.size + tally.trials_above.size
-    batch = max(1, _CELLS // terms)
-    if batch >= len(points):
-        return jax.vmap(at)(points)
-    return jax.lax.map(at, points, batch_size=batch)
+    batch = max(1, _CELLS // (terms * logit_mean.shape[1]))
+    if batch >= len(logit_mean):
+        return jax.vmap(row)(places)
+    return jax.lax.map(row, places, batch_size=batch)
 
 
 def _summary(
@@ -256,19 +279,25 @@ def _summary(
 
 
 def quadrature(
-    model: Model, tally: TallyArrays, rows: int = 72, columns: int = 64
+    model: Model,
+    tally: TallyArrays,
+    rows: int = 72,
+    columns: int = 64,
+    placing: int | None = None,
 ) -> QuadratureResult:
     r"""Integrates the posterior of the hyperparameters on a lattice.
 
     .. math:: p(\eta \mid Y) \propto p(Y \mid \eta)\, p(\eta), \qquad \eta = (u, w)
 
-    Pure: may be jitted (with `rows` and `columns` static), batched and differentiated.
+    Pure: may be jitted (with `rows`, `columns` and `placing` static), batched and differentiated.
 
     Args:
         model: Family and hyperprior; the posterior must be proper.
         tally: The units.
         rows: Number of log-concentrations, even.
         columns: Number of logit-means in each row, even.
+        placing: Number of rows on which conditional modes are sought; by default all. Between
+            them modes are interpolated, which moves nodes and changes no integral.
 
     Returns:
         The posterior, its evidence and error estimate.
@@ -283,16 +312,24 @@ def quadrature(
     """
     tally = jax.tree.map(jnp.asarray, tally)
     dtype = tally.units.dtype
-    placed = _place_rows(model, tally, rows)
+    drop = min(_cutoff(dtype)[0], _DROP_PER_ROW * rows)
+    # Nodes that are read between must be smooth along columns: modes are then sought closer than
+    # their rows would need.
+    closeness = float(jnp.finfo(dtype).eps) ** 0.5 if placing is None else _CLOSE
+    placed = _place_rows(model, tally, placing or rows, drop, closeness)
     w, center, scale, row_center, row_scale, *_ = placed
     hidden = placed.hidden(rows)
+    if placing is not None:
+        found, w = w, row_center + row_scale * jnp.sinh(hidden)
+        center, scale = jnp.interp(w, found, center), jnp.interp(w, found, scale)
     row_step = (hidden[-1] - hidden[0]) / (rows - 1)
 
-    x = jnp.linspace(-_COLUMN_REACH, _COLUMN_REACH, columns, dtype=dtype)
+    reach = _column_reach(columns)
+    x = jnp.linspace(-reach, reach, columns, dtype=dtype)
     across = jnp.sinh(_COLUMN_STRETCH * x) / _COLUMN_STRETCH
     u = center[:, None] + scale[:, None] * across[None]
     points = jnp.stack([u, jnp.broadcast_to(w[:, None], u.shape)], axis=-1)
-    log_target = _log_posteriors(model, tally, points.reshape(-1, 2)).reshape(u.shape)
+    log_target = _log_posteriors(model, tally, u, w)
     log_jacobian = (
         jnp.log(scale * row_scale * jnp.cosh(hidden))[:, None]
         + jnp.log(jnp.cosh(_COLUMN_STRETCH * x))[None]
@@ -368,7 +405,7 @@ def _propose(
     place = jax.random.uniform(key_place, (2, proposals), cumulated.dtype) - 0.5
     row = cell // columns + place[0]
     hidden_row = lattice.row_start + row * lattice.row_step
-    hidden = (cell % columns + place[1]) * lattice.column_step - _COLUMN_REACH
+    hidden = (cell % columns + place[1] - 0.5 * (columns - 1)) * lattice.column_step
 
     at = jnp.arange(rows, dtype=row.dtype)
     scale = jnp.exp(jnp.interp(row, at, jnp.log(lattice.scale)))
@@ -376,7 +413,7 @@ def _propose(
     u += scale * jnp.sinh(_COLUMN_STRETCH * hidden) / _COLUMN_STRETCH
     points = jnp.stack([u, lattice.row_value(row)], axis=-1)
     log_density = (
-        _log_posteriors(model, tally, points)
+        _log_posteriors(model, tally, points[:, :1], points[:, 1])[:, 0]
         + jnp.log(scale)
         + jnp.log(jnp.cosh(_COLUMN_STRETCH * hidden))
         + jnp.log(lattice.row_scale * jnp.cosh(hidden_row))

@@ -174,12 +174,16 @@ class Type2MLE:
         if self.optimizer in ("lbfgs", "newton") and self.learning_rate is not None:
             raise ValueError(f"learning_rate: {self.optimizer} searches its step and takes none")
 
+    @property
+    def most_steps(self) -> int:
+        """Most steps to take, the default filled in."""
+        return self.max_steps or (200 if self.optimizer in ("lbfgs", "newton") else 20_000)
+
     def run(self, problem: Problem) -> Result:
         """Maximises and says whether the maximum is one; see `Type2MLE`."""
         if message := _no_maximum(problem):
             return Result(None, Status.FAILED, message)
         dtype = problem.dtype
-        steps = self.max_steps or (200 if self.optimizer in ("lbfgs", "newton") else 20_000)
         default = 1e-10 if dtype == np.float64 else 1e-5
         rate = self.learning_rate
         with Stopwatch() as watch:
@@ -190,7 +194,7 @@ class Type2MLE:
                 None if rate is None else jnp.asarray(rate, dtype),
                 None if problem.start is None else jnp.asarray(problem.start, dtype),
                 optimizer=self.optimizer,
-                max_steps=steps,
+                max_steps=self.most_steps,
             )
             optimum = jax.tree.map(np.asarray, jax.block_until_ready(optimum))
         return _judge(optimum, watch.seconds)

@@ -7,7 +7,7 @@ import pytest
 import hierjax as hj
 from hierjax.errors import InferenceError
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.inference.moments import _estimate
+from hierjax.inference.moments import estimate
 
 ESTIMATORS = ("noise_corrected", "raw_rates")
 RATS = hj.datasets.rat_tumors()
@@ -91,10 +91,10 @@ def test_standard_errors_are_those_of_repeated_data(estimator):
     rates = rng.beta(0.2 * 8, 0.8 * 8, size=(1000, 300))
     successes = rng.binomial(trials, rates).astype(np.float64)
     with jax.enable_x64(True):
-        estimate = jax.vmap(
-            lambda y: _estimate(BetaBinomial(), estimator, y, trials * 1.0, np.ones(300))
+        estimates = jax.vmap(
+            lambda y: estimate(BetaBinomial(), estimator, y, trials * 1.0, np.ones(300))
         )
-        _, eta, covariance = jax.tree.map(np.asarray, estimate(successes))
+        _, eta, covariance = jax.tree.map(np.asarray, estimates(successes))
     found = np.cov(eta.T)
     # A variance from 1,000 nearly normal data sets has a relative error of sqrt(2/999) = 4.5 %;
     # 0.18 is four of them. Linearisation errs by the order of 1/J, here 0.3 %.
