@@ -61,11 +61,8 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
 
 
 def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
-    labels, named = table["label"], ""
-    highlight: list[str] = []
-    if len(labels) > MOST_NAMED:
-        order = np.lexsort((table["trials"], table["mean"]))
-        highlight = labels[np.concatenate([order[:3], order[-3:]])].tolist()
+    units, named = len(table), ""
+    if units > MOST_NAMED:
         named = " The three highest and the three lowest are named."
     yield Picture(
         "caterpillar",
@@ -74,9 +71,9 @@ def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
         f"Posterior means and {100 * run.level:g}% intervals of the units' rates, the highest on "
         "top, and their raw rates. Where intervals overlap much, the order of the units is "
         f"uncertain.{named}",
-        f"Intervals of {len(labels):,} units, one row a unit, rising from the lowest estimate to "
+        f"Intervals of {units:,} units, one row a unit, rising from the lowest estimate to "
         "the highest.",
-        lambda: caterpillar(fit, level=run.level, highlight=highlight, table=table),
+        lambda: caterpillar(fit, level=run.level, table=table),
     )
 
 

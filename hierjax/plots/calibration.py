@@ -118,7 +118,7 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     Example:
         >>> import hierjax as hj
         >>> loo_pit(hj.fit(hj.datasets.rat_tumors())).get_ylabel()
-        'units there, less expected'
+        'share of units, less expected'
     """
     pit = fit.loo_pit() if pit is None else pit
     used = fit.counts.trials > 0
@@ -140,7 +140,7 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     largest = 1.15 * max(float(np.abs(difference).max()), float((high - levels).max()))
     ax.set(xlim=(0, 1), ylim=(-largest, largest))
     ax.set(
-        xlabel="place of the unit's count in its prediction", ylabel="units there, less expected"
+        xlabel="place of the unit's count in its prediction", ylabel="share of units, less expected"
     )
     ax.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10]))
     outside_legend(ax, 2)

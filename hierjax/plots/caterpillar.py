@@ -30,6 +30,7 @@ __all__ = ["caterpillar", "draw_rows", "rate_limits"]
 MOST_NAMED = 60
 MOST_BARS = 2000
 _BANDS = 250
+_ENDS = 3
 _MOST_RAW = 4000
 
 
@@ -39,7 +40,7 @@ def caterpillar(
     ax: Axes | None = None,
     *,
     level: float = 0.9,
-    highlight: Iterable[str] = (),
+    highlight: Iterable[str] | None = None,
     table: Table | None = None,
 ) -> Axes:
     """Intervals of all units, one row a unit, in order of posterior means.
@@ -53,7 +54,8 @@ def caterpillar(
         fit: A fit that found something.
         ax: Where to draw; a new figure by default.
         level: Probability of the intervals.
-        highlight: Labels of units to draw darker, and to name whatever the number of units.
+        highlight: Labels of units to draw darker, and to name whatever the number of units; by
+            default the three highest and the three lowest where not all are named.
         table: What `Fit.unit_table` gave, where it is known already.
 
     Returns:
@@ -68,9 +70,13 @@ def caterpillar(
         'rate'
     """
     table = fit.unit_table(level) if table is None else table
-    marked = positions_of(table["label"], highlight)
     color = method_styles({fit.method.name: fit})[fit.method.name].color
     order = np.lexsort((table["trials"], table["mean"]))
+    if highlight is not None:
+        marked = positions_of(table["label"], highlight)
+    else:
+        few = len(order) <= MOST_NAMED
+        marked = order[:0] if few else np.concatenate([order[:_ENDS], order[-_ENDS:]])
     low, mean, high, raw = (table[name][order] for name in ("low", "mean", "high", "raw_rate"))
     height = 1.3 + 0.15 * len(order) if len(order) <= MOST_NAMED else 5.2
     ax = new_axes(ax, 6.4, max(height, 2.4))

@@ -35,6 +35,9 @@ def rate_grid(
 ) -> Float[np.ndarray, " points"]:
     """Rates within limits, denser where the unit's density is.
 
+    Rates 0 and 1 are kept a thousandth of the range away: where a few populations have a shape
+    parameter below one their average is infinite there, a spike far narrower than a pixel.
+
     Args:
         fits: Fits by name.
         successes: The unit's successes.
@@ -45,12 +48,14 @@ def rate_grid(
     Returns:
         Rates in increasing order, strictly between 0 and 1.
     """
-    low, high = max(limits[0], 1e-9), min(limits[1], 1 - 1e-9)
+    rows = [fit.predict(successes, trials) for fit in fits.values()]
+    moments = [(float(row["mean"][0]), float(row["sd"][0])) for row in rows]
+    centers = [center for center, _ in moments]
+    least = 1e-3 * (limits[1] - limits[0])
+    low = max(limits[0], min(least, 0.05 * min(centers)), 1e-9)
+    high = min(limits[1], 1 - min(least, 0.05 * (1 - max(centers))), 1 - 1e-9)
     grids = [np.linspace(low, high, points)]
-    for fit in fits.values():
-        row = fit.predict(successes, trials)
-        center, spread = float(row["mean"][0]), float(row["sd"][0])
-        grids.append(center + spread * np.linspace(-4, 4, points // 2))
+    grids += [center + spread * np.linspace(-4, 4, points // 2) for center, spread in moments]
     grid = np.unique(np.clip(np.concatenate(grids), low, high))
     # Always as many rates: a density compiles once for each number of them.
     return np.interp(np.linspace(0, len(grid) - 1, points), np.arange(len(grid)), grid)

@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 from hierjax.errors import did_you_mean
-from hierjax.plots.room import axes_inches, column_right, fitted, free_beside, width_of
+from hierjax.plots.room import axes_inches, column_right, elided, fitted, free_beside, width_of
 
 __all__ = [
     "beside_points",
@@ -29,13 +29,13 @@ _LETTER, _LINE = 0.62 * _SIZE / 72, 1.3 * _SIZE / 72
 
 
 def short(label: str, most: int = 18) -> str:
-    """A label of at most so many letters.
+    """A label of at most so many letters, of which a long one loses those in the middle.
 
     Example:
-        >>> short("a hospital with a long name", 12)
-        'a hospital …'
+        >>> short("Riverside Medical Centre, ward 15")
+        'Riverside M…ard 15'
     """
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    return elided(label, most)
 
 
 def positions_of(labels: np.ndarray, wanted: Iterable[str]) -> Int[np.ndarray, "found"]:

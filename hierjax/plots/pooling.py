@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from scipy.special import betaincinv
 
 from hierjax.fitting import Fit
+from hierjax.plots.labels import short
 from hierjax.plots.style import (
     INK,
     MUTED,
@@ -135,7 +136,7 @@ def _limits(
 def _name_rows(ax: Axes, labels: np.ndarray, units: int) -> None:
     ax.set_ylim(-0.8, len(labels) - 0.2)
     if len(labels) <= _MOST_LABELS:
-        shown = [text if len(text) <= 18 else f"{text[:17]}…" for text in labels.tolist()]
+        shown = [short(text) for text in labels.tolist()]
         # A label is data: a dollar sign in it begins no formula.
         ax.set_yticks(range(len(labels)), shown, parse_math=False)
         return

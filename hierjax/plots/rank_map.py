@@ -72,6 +72,7 @@ def rank_heat_map(
         Patch(facecolor=colors(norm(value)), edgecolor=INK, linewidth=0.4, label=f"{value:.2g}")
         for value in _steps(top)
     ]
+    keys[0].set_label(f"probability {keys[0].get_label()}")
     first = point_key("expected rank", INK, 3) if named else ax.lines[0]
     if not named:
         first.set_label("expected rank")

@@ -11,6 +11,7 @@ __all__ = [
     "Column",
     "axes_inches",
     "column_right",
+    "elided",
     "fitted",
     "free_beside",
     "shortened",
@@ -81,8 +82,28 @@ def width_of(text: str, size: float) -> float:
     return float(max(widths)) / 72
 
 
+def elided(text: str, most: int) -> str:
+    """A text of at most so many letters: its beginning and its end, where names often differ.
+
+    Args:
+        text: A line.
+        most: Letters to keep to, the ellipsis included.
+
+    Returns:
+        The text, or two thirds of the letters from its beginning and one third from its end.
+
+    Example:
+        >>> elided("Mecklenburg", 6), elided("Wake", 6)
+        ('Meck…g', 'Wake')
+    """
+    if len(text) <= most:
+        return text
+    last = max(most - 1, 0) // 3
+    return f"{text[: most - 1 - last]}…{text[len(text) - last :]}"
+
+
 def shortened(text: str, inches: float, size: float) -> str:
-    """A text, less as many of its last letters as it takes to keep to a width in inches.
+    """A text, less as many of its middle letters as it takes to keep to a width in inches.
 
     Args:
         text: A line.
@@ -94,11 +115,11 @@ def shortened(text: str, inches: float, size: float) -> str:
 
     Example:
         >>> shortened("Mecklenburg", 0.5, 8.5)
-        'Meckl…'
+        'Meck…g'
     """
     kept = text
     while len(kept) > 2 and width_of(kept, size) > inches:
-        kept = f"{kept[:-2]}…"
+        kept = elided(text, len(kept) - 1)
     return kept
 
 

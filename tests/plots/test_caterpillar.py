@@ -79,6 +79,14 @@ def test_highlighted_units_are_named_among_many():
         caterpillar(point_fit(counts), highlight=["9999"])
 
 
+def test_of_many_units_the_highest_and_the_lowest_are_named():
+    fit = point_fit(many(80))
+    labels = fit.counts.labels[np.lexsort((fit.counts.trials, fit.unit_table()["mean"]))]
+    named = [text.get_text() for text in caterpillar(fit).texts]
+    assert sorted(named) == sorted([*labels[:3], *labels[-3:]])
+    assert not caterpillar(fit, highlight=()).texts
+
+
 def test_raw_rates_far_from_all_intervals_are_counted_not_shown():
     counts = hj.Counts([20] * 70 + [1], [200] * 70 + [1])
     ax = caterpillar(point_fit(counts, (-2.2, 8.0)))

@@ -84,6 +84,28 @@ def test_grids_have_one_size_and_see_narrow_densities(rats):
     assert within.sum() > 30
 
 
+def test_an_average_with_a_pole_at_zero_is_drawn_without_a_kink(exact):
+    """A few populations have alpha < 1: at a rate of 10^-9 their average shoots up again."""
+    assert exact.unit_density(0, 0, np.array([1e-9]))[0] > exact.unit_density(
+        0, 0, np.array([1e-5])
+    )
+    rates, density = curves(new_unit(exact, 4, 14))["population (Quadrature)"].get_data()
+    rising = rates < 0.05
+    assert rising.sum() > 10
+    assert np.all(np.diff(density[rising]) > 0)
+    # Within less than a pixel of zero, and of one.
+    assert rates[0] < 1e-3 * np.ptp(rates) * 1.01
+    assert rate_grid({"": exact}, 0, 0, (0.0, 1.0))[[0, -1]] == pytest.approx([1e-3, 1 - 1e-3])
+
+
+def test_densities_next_to_zero_are_seen(rats):
+    rare = point_fit(rats, (-16.0, 18.0))
+    grid = rate_grid({"": rare}, 0, 0, (0.0, 1.0))
+    center = rare.predict(0, 0)["mean"][0]
+    assert grid[0] < 0.1 * center
+    assert np.sum((grid > 0.5 * center) & (grid < 2 * center)) > 5
+
+
 def test_a_dollar_sign_in_a_label_is_not_a_formula(rats):
     ax = new_unit(sampled_fit(rats), 4, 14, label="$x_$1")
     ax.figure.savefig("/dev/null", format="png")

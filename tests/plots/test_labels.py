@@ -39,7 +39,7 @@ def test_unknown_labels_are_refused_with_the_nearest():
 def test_rows_are_named_without_formulas():
     ax = new_axes(None)
     named_rows(ax, np.array(["$a$", "b" * 40]))
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["$a$", "b" * 17 + "…"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["$a$", "b" * 12 + "…" + "b" * 5]
     ax.figure.savefig("/dev/null", format="png")
 
 

@@ -38,7 +38,7 @@ def test_few_units_are_named():
     first.figure.savefig("/dev/null", format="png")
     # In order of raw rates, the unit without trials first.
     assert [text.get_text() for text in first.get_yticklabels()] == [
-        "a very long label…",
+        "a very long … unit",
         "$a$",
         "b & c",
     ]

@@ -28,6 +28,9 @@ def test_cells_are_the_probabilities_of_ranks_in_order():
     order = [1, 2, 0]
     assert np.allclose(cells(ax), probabilities[order], atol=1e-12)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["$high$", "middle", "low"]
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words[0] == "expected rank"
+    assert words[1].startswith("probability 0.")
     expected = probabilities @ np.arange(1, 4)
     assert np.allclose(ax.lines[0].get_xdata(), expected[order])
     top, bottom = ax.get_ylim()

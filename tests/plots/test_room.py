@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from hierjax.plots.room import SMALLEST, column_right, fitted, free_beside, shortened, width_of
+from hierjax.plots.room import (
+    SMALLEST,
+    column_right,
+    elided,
+    fitted,
+    free_beside,
+    shortened,
+    width_of,
+)
 from hierjax.plots.style import new_axes
 
 
@@ -38,9 +46,19 @@ def test_text_is_made_smaller_before_it_is_shortened():
     assert size == SMALLEST
     assert kept[1] == "Wake"
     assert kept[2] == f"{kept[0]}\nWake"
-    assert kept[0].endswith("…")
+    assert len(kept[0]) < len(names[0])
+    assert kept[0] == elided(names[0], len(kept[0]))
     assert width_of(kept[0], size) <= 0.4 * whole
     assert shortened("a", 0.0, 8.5) == "a"
+
+
+def test_names_that_differ_at_their_ends_stay_apart_when_they_are_cut():
+    names = [f"Riverside Medical Centre, ward {ward}" for ward in range(10, 20)]
+    for most in (18, 10, 7):
+        cut = [elided(name, most) for name in names]
+        assert {len(name) for name in cut} == {most}
+        assert len(set(cut)) == len(names)
+    assert [elided("abc", most) for most in (1, 2, 3)] == ["…", "a…", "abc"]
 
 
 def test_a_column_without_room_outside_extends_the_axes():
