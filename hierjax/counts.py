@@ -114,6 +114,7 @@ class Counts:
             The counts, in the order of the frame.
 
         Raises:
+            ConfigError: If a column is named twice.
             DataError: If the frame lacks a column, cannot be computed, or holds counts that
                 `Counts` refuses. The message names the row, counted from 0, and the column.
 
@@ -135,7 +136,8 @@ class Counts:
         """Counts from a data frame with one row an event, added up by the frame's own engine.
 
         Args:
-            frame: As in `from_frame`.
+            frame: As in `from_frame`. The order of its rows, and an index that pandas gave them,
+                do not matter.
             success: Name of the column that holds what came of each event: 0 or 1, false or true.
             unit: Name of the column that holds the unit that each event belongs to.
 
@@ -144,6 +146,7 @@ class Counts:
             `unit`, ``successes`` and ``trials``.
 
         Raises:
+            ConfigError: If it is the same column.
             DataError: If the frame lacks a column or cannot be computed, if an event has no unit or
                 is neither success nor failure, or if `Counts` refuses the totals.
 

@@ -21,7 +21,9 @@ __all__ = ["UNIT_COUNTS", "Estimates"]
 _INTERVALS = ("equal_tailed", "highest_density")
 # Columns of `Fit.unit_table` that the table of the counts has already.
 UNIT_COUNTS = ("label", "successes", "trials")
-_THE_UNIT = Source("the unit", lambda _: "the unit")
+_THE_UNIT = Source(
+    "the unit", lambda _: "the unit", {"trials": "its trials so far, the argument trials"}
+)
 
 
 class Estimates(Fitted):

@@ -249,7 +249,10 @@ class Fit(Estimates, Decisions, Draws):
         return storage.to_arviz(self)
 
     def save(self, path: str | Path) -> None:
-        """Writes the fit to a file, whole or not at all; see `hierjax.storage.save`."""
+        """Writes the fit to a file, whole or not at all, in place of any that is there.
+
+        See `hierjax.storage.save`.
+        """
         storage.save(self, Path(path))
 
     @staticmethod

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 
 from hierjax.errors import DataError
 from hierjax.frames import NAME, read, readable, require_columns, schema_of, wrapped_frame
-from hierjax.validation import Source
+from hierjax.validation import Source, is_missing, require_own_columns
 
 __all__ = ["tally_events"]
 
@@ -26,6 +26,7 @@ def tally_events(frame: Any, success: str, unit: str) -> Any:
         A frame of the same kind, sorted by unit: the column of units, `successes` and `trials`.
 
     Raises:
+        ConfigError: If it is the same column.
         DataError: If it is no data frame, lacks a column, or an event has no unit or is neither
             success nor failure. The message names the row.
 
@@ -37,6 +38,7 @@ def tally_events(frame: Any, success: str, unit: str) -> Any:
     """
     import narwhals as nw
 
+    require_own_columns({"success": success, "unit": unit})
     wrapped = wrapped_frame(frame)
     schema = schema_of(wrapped)
     require_columns(schema, (success, unit))
@@ -45,7 +47,7 @@ def tally_events(frame: Any, success: str, unit: str) -> Any:
             f"{NAME}: expected units in a column not called successes or trials, found {unit!r}"
         )
     with readable():
-        events = wrapped.select(*dict.fromkeys((success, unit)))
+        events = wrapped.select(success, unit)
         if schema[success].is_numeric() or schema[success] == nw.Boolean:
             good = nw.col(success).cast(nw.Float64).is_in([0.0, 1.0]) & ~nw.col(unit).is_null()
             bad = events.filter(~good | nw.col(success).is_null()).head(1).lazy().collect()
@@ -77,6 +79,6 @@ def _checked_events(columns: Mapping[str, Any], source: Source) -> Int64[np.ndar
                 f"{source.cell(index, 'success')}: expected 0 or 1, false or true, "
                 f"found {'nothing' if outcome is np.ma.masked else shown[:60]}"
             )
-        if unit is None or unit is np.ma.masked or unit != unit:
+        if is_missing(unit):
             raise DataError(f"{source.cell(index, 'unit')}: expected a unit, found nothing")
     return np.array(outcomes, np.int64)

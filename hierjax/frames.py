@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
 from hierjax.errors import DataError, did_you_mean
-from hierjax.validation import Source
+from hierjax.validation import Source, is_missing, require_own_columns
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -61,6 +61,7 @@ def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
         The values of each field, in the order of the frame, and the source.
 
     Raises:
+        ConfigError: If one column is to hold two fields.
         DataError: If it is no data frame, lacks a column, or fails when it is computed.
 
     Examples:
@@ -70,16 +71,17 @@ def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
         >>> columns["trials"].tolist(), source.cell(1, "successes")
         ([20, 14], "data frame, row 1, column 'tumors'")
     """
+    require_own_columns(names)
     wrapped = wrapped_frame(frame)
     require_columns(schema_of(wrapped), names.values())
     with readable():
-        found = _fetched(wrapped, list(dict.fromkeys(names.values())))
+        found = _fetched(wrapped, list(names.values()))
     columns = {field: found[name] for field, name in names.items()}
     labels = columns.get("labels")
 
     def row(index: int) -> str:
-        label = "" if labels is None else f" (label {str(labels[index])!r})"
-        return f"{NAME}, row {index}{label}"
+        label = None if labels is None else labels[index]
+        return f"{NAME}, row {index}" + ("" if is_missing(label) else f" (label {str(label)!r})")
 
     return columns, Source(NAME, row, {field: f"column {name!r}" for field, name in names.items()})
 

@@ -14,7 +14,7 @@ from hierjax import files, text_tables
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError
 from hierjax.files import TableFile
-from hierjax.validation import MAX_COUNT, Source, checked_columns
+from hierjax.validation import MAX_COUNT, Source, checked_columns, require_own_columns
 
 __all__ = ["TableColumns", "read_counts", "refuse_first_wrong_row", "table_columns"]
 
@@ -55,7 +55,8 @@ def read_counts(
         The counts, in the order of the file; of events sorted by unit.
 
     Raises:
-        ConfigError: If the columns named are neither those of units nor those of events.
+        ConfigError: If the columns named are neither those of units nor those of events, or one
+            is named twice.
         DataError: If a file cannot be read, is no table, lacks a column, or holds counts that
             `Counts` refuses. The message names the file, the line or row, and the column.
 
@@ -128,6 +129,7 @@ def table_columns(
     if any(of_units[field] is None for field in required):
         raise ConfigError(f"columns: expected {expected}, found no {_missing(of_units, required)}")
     fields = {field: name for field, name in of_units.items() if name is not None}
+    require_own_columns(fields)
     return TableColumns(fields, of_units is of_events)
 
 

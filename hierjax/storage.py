@@ -14,7 +14,7 @@ import numpy as np
 
 from hierjax import __version__
 from hierjax.counts import Counts
-from hierjax.errors import DataError, DataWarning, InferenceError, ModelError
+from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperparameters import parameter_values
 from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
@@ -123,8 +123,13 @@ def save(fit: "Fit", path: Path) -> None:
         path: Where; an existing file is replaced.
 
     Raises:
+        ConfigError: If the path is a directory, or in one that is not there.
         ModelError: If a distribution of the hyperprior cannot be made again from numbers.
     """
+    if path.is_dir():
+        raise ConfigError(f"{path}: expected a file to write, found a directory")
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"{path}: expected a directory to write it to, found none")
     result, counts = fit.result, fit.counts
     arrays = {
         f"counts_{name}": getattr(counts, name)
@@ -154,9 +159,12 @@ def save(fit: "Fit", path: Path) -> None:
         "seconds": result.seconds,
     }
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _split_info(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Shaped
 
-from hierjax.errors import DataError, DataWarning
+from hierjax.errors import ConfigError, DataError, DataWarning
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -132,6 +132,25 @@ def checked_columns(
     return checked
 
 
+def require_own_columns(names: Mapping[str, str]) -> None:
+    """Refuses one column of a table for two fields.
+
+    Args:
+        names: The column of each field.
+
+    Raises:
+        ConfigError: If two have the same.
+    """
+    fields: dict[str, str] = {}
+    for field_name, column in names.items():
+        other = fields.setdefault(column, field_name)
+        if other != field_name:
+            raise ConfigError(
+                f"columns: expected one of its own for {field_name}, found {column!r}, which is "
+                f"that of {other}"
+            )
+
+
 def checked_pairs(
     successes: ArrayLike, trials: ArrayLike, source: Source | None = None
 ) -> tuple[Int64[np.ndarray, " units"], Int64[np.ndarray, " units"]]:
@@ -207,15 +226,15 @@ def _texts(
     given: Shaped[np.ndarray, " units"], name: str, source: Source
 ) -> Shaped[np.ndarray, " units"]:
     texts = np.array([str(value).strip() for value in given])
-    present = np.array([not _missing(value) for value in given])
+    present = np.array([not is_missing(value) for value in given])
     _require(present & (texts != ""), given, name, "text", source)
     return texts
 
 
-def _missing(value: Any) -> bool:
-    """Whether a data frame means "no entry": None, or NaN and its kin."""
+def is_missing(value: Any) -> bool:
+    """Whether a data frame means "no entry": None, a masked entry, or NaN and its kin."""
     try:
-        return value is None or bool(value != value)
+        return value is None or value is np.ma.masked or bool(value != value)
     except TypeError:  # pandas.NA compares to neither true nor false
         return True
 
@@ -269,7 +288,7 @@ def _positions(labels: Shaped[np.ndarray, " units"] | None) -> Source:
 
     def row(index: int) -> str:
         label = index + 1 if labels is None else labels[index]
-        return f"unit {index} (label {str(label)!r})"
+        return f"unit {index}" if is_missing(label) else f"unit {index} (label {str(label)!r})"
 
     return Source("Counts", row)
 

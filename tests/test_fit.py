@@ -120,6 +120,7 @@ def test_predictions_of_counts_that_are_none_are_refused(point):
     for arguments, message in (
         ((-1,), "the unit, new trials: expected a whole number .* found -1"),
         ((3, 5, 2), "the unit, successes: expected at most 2"),
+        ((20, 5), r"successes: expected at most 0 \(its trials so far, the argument trials\), fou"),
         ((3, -1, 2), "the unit, successes: expected a whole number .* found -1"),
     ):
         with pytest.raises(DataError, match=message):

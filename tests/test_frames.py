@@ -13,7 +13,7 @@ import pytest
 
 import hierjax as hj
 from hierjax.counts import Counts
-from hierjax.errors import DataError, DataWarning
+from hierjax.errors import ConfigError, DataError, DataWarning
 from hierjax.frames import free_names
 
 UNITS = {
@@ -128,8 +128,18 @@ def test_nulls_fractions_and_text_are_found_by_row_and_column(kind):
     ):
         counts_of(kind(UNITS | {"one": [1] * 5}), trials="one")
     labels = ["c", None, "d", "b", "e"]
-    with pytest.raises(DataError, match=r"row 1 .*, column 'lab': expected text, found"):
+    with pytest.raises(DataError, match=r"row 1, column 'lab': expected text, found"):
         counts_of(kind(UNITS | {"lab": labels}), label="lab")
+
+
+def test_a_column_holds_one_thing(kind):
+    message = "columns: expected one of its own for {}, found {!r}, which is that of {}$"
+    with pytest.raises(ConfigError, match=message.format("trials", "tumors", "successes")):
+        counts_of(kind(UNITS), trials="tumors")
+    with pytest.raises(ConfigError, match=message.format("labels", "rats", "trials")):
+        counts_of(kind(UNITS), label="rats")
+    with pytest.raises(ConfigError, match=message.format("unit", "sold", "success")):
+        Counts.from_events(kind(EVENTS), "sold", "sold")
 
 
 def test_mixed_types_are_found_by_row():
@@ -242,6 +252,15 @@ def test_an_index_of_pandas_is_kept():
     found = hj.fit(counts_of(frame), method=hj.Moments()).units()
     assert found.index.tolist() == [7, 3, 3, 1, 0]
     assert found["raw_rate"].tolist()[:4] == [2 / 19, 0, 5 / 18, 2 / 19]
+
+
+def test_an_index_of_pandas_does_not_matter_to_events():
+    events = pd.DataFrame(EVENTS)
+    found = Counts.from_events(events.set_axis([7, 3, 3, -1, 100, 0]), "sold", "page")
+    assert found == Counts.from_events(events, "sold", "page")
+    frame = pd.DataFrame(EVENTS | {"page": ["a", "b", pd.NA, "c", "b", "a"]}, index=list("xyzzyx"))
+    with pytest.raises(DataError, match="row 2, column 'page': expected a unit, found nothing"):
+        Counts.from_events(frame, "sold", "page")
 
 
 def test_a_frame_that_was_changed_after_it_was_read_is_refused():

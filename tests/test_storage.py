@@ -11,7 +11,7 @@ import pytest
 
 import hierjax as hj
 from hierjax import storage
-from hierjax.errors import DataError, DataWarning, InferenceError, ModelError
+from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
 from hierjax.inference.convergence import import_arviz
 
 COUNTS = hj.Counts([0, 1, 3, 4], [10, 9, 12, 14], labels=["a", "b", "ü", "d"])
@@ -127,6 +127,31 @@ def test_an_existing_file_is_replaced(tmp_path):
     path.write_text("something else")
     MAKERS["moments"]().save(path)
     assert hj.Fit.load(str(path)).method == hj.Moments()
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(tmp_path):
+    fit = MAKERS["moments"]()
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(ConfigError, match="taken: expected a file to write, found a directory"):
+        fit.save(tmp_path / "taken")
+    with pytest.raises(ConfigError, match="expected a directory to write it to, found none"):
+        fit.save(tmp_path / "none" / "fit")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_write_that_fails_half_way_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "fit"
+    path.write_text("old")
+
+    def fail(file, **arrays):
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    with pytest.raises(OSError, match="no space left"):
+        MAKERS["moments"]().save(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["fit"]
+    assert path.read_text() == "old"
 
 
 def test_distributions_that_cannot_be_made_again_are_refused(tmp_path):

@@ -37,7 +37,10 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
     """
     silence()
     from hierjax.experiment.config import load
+    from hierjax.experiment.run_directory import require_directory_name
 
+    if out is not None:
+        require_directory_name(out)
     checked = load(config, changes)
     from hierjax.experiment import terminal
     from hierjax.experiment.runner import prepare
@@ -90,11 +93,14 @@ def fit(
         "new_units": asked,
         "questions": dict(questions),
     }
+    from hierjax.experiment.run_directory import require_directory_name
     from hierjax.experiment.table_file import is_table_file
 
     if hyper_only or (out is not None and is_table_file(out)):
         _fit_tallied(file, names, given, changes, out, resume, hyper_only)
     else:
+        if out is not None:
+            require_directory_name(out, "a directory, or a .csv or .parquet file")
         _fit_in_memory(file, names, given, changes, out, resume)
 
 

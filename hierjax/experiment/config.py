@@ -43,7 +43,10 @@ def load(path: Path, settings: Iterable[str] = ()) -> "Config":
     """
     given, lines = yaml_text.read(path)
     if not isinstance(given, dict):
-        raise ConfigError(f"{path}: expected keys with values, found {type(given).__name__}")
+        found = (
+            "an empty file" if given is None else "a list" if isinstance(given, list) else "text"
+        )
+        raise ConfigError(f"{path}: expected keys with values, found {found}")
     given.setdefault("name", path.stem)
     return validated(given, str(path), settings, lines, path.parent)
 

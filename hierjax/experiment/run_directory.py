@@ -14,7 +14,7 @@ from typing import Any
 from hierjax.errors import ConfigError
 from hierjax.experiment import yaml_text
 
-__all__ = ["RunDirectory"]
+__all__ = ["RunDirectory", "require_directory_name"]
 
 STAGING = ".partial"
 OWN = (
@@ -35,6 +35,33 @@ OWN = (
     "figures",
     "report.html",
 )
+
+
+# Endings of names that are meant for a file.
+_OF_FILES = frozenset({
+    ".arrow", ".csv", ".db", ".feather", ".gz", ".htm", ".html", ".json", ".jsonl", ".md", ".nc",
+    ".ndjson", ".npz", ".ods", ".parquet", ".pdf", ".png", ".pq", ".svg", ".tab", ".tsv", ".txt",
+    ".xls", ".xlsx", ".yaml", ".yml", ".zip",
+})  # fmt: skip
+
+
+def require_directory_name(out: Path, expected: str = "a directory") -> None:
+    """Refuses to make a directory whose name is that of a file.
+
+    Args:
+        out: What was given for it.
+        expected: What the error says was expected.
+
+    Raises:
+        ConfigError: If it is not there, and its name ends like a file's.
+
+    Example:
+        >>> require_directory_name(Path("runs/2026.11"))
+    """
+    if out.suffix.lower() in _OF_FILES and not out.exists():
+        raise ConfigError(
+            f"--out {out}: expected {expected}, found the name of a {out.suffix} file"
+        )
 
 
 class RunDirectory:

@@ -176,10 +176,12 @@ def test_errors_name_the_line_and_stay_short(tmp_path):
     assert any(f"{path}, line 3: level:" in line for line in lines)
 
 
-@pytest.mark.parametrize("text", ["", "- a", "rats"])
-def test_a_configuration_is_a_mapping(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "found"), [("", "an empty file"), ("- a", "a list"), ("rats", "text")]
+)
+def test_a_configuration_is_a_mapping(tmp_path, text, found):
     (tmp_path / "c.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="expected keys with values, found"):
+    with pytest.raises(ConfigError, match=f"c.yaml: expected keys with values, found {found}$"):
         load(tmp_path / "c.yaml")
 
 

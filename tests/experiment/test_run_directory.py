@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hierjax.errors import ConfigError
-from hierjax.experiment.run_directory import RunDirectory
+from hierjax.experiment.run_directory import RunDirectory, require_directory_name
 
 CONFIG = {"name": "rats", "seed": 1, "methods": [{"method": "moments"}]}
 DATA = {"units": 2, "sha256": "ab"}
@@ -112,3 +112,14 @@ def test_two_processes_do_not_write_one_run(begun):
 def test_an_unreadable_manifest_is_that_of_an_unfinished_run(begun):
     (begun.path / "manifest.json").write_text("{")
     assert not RunDirectory(begun.path).claim(CONFIG, DATA, resume=True)
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "runs/a.csv", "b.JSON"])
+def test_a_file_s_name_makes_no_directory(tmp_path, name):
+    out = tmp_path / name
+    with pytest.raises(ConfigError, match=f"{name}: expected a directory, found the name of a "):
+        require_directory_name(out)
+    # One that is there already was wanted so, and its run may be gone on with.
+    out.mkdir(parents=True)
+    require_directory_name(out)
+    require_directory_name(tmp_path / "rates v1.2")
