@@ -114,7 +114,7 @@ def _fit_tallied(
     hyper_only: bool,
 ) -> None:
     """Fits to a table that need not fit into memory."""
-    from hierjax.experiment.fit_file import fit_hyperparameters, fit_to_file
+    from hierjax.experiment.fit_file import FileFit
     from hierjax.reading import table_columns
 
     if hyper_only and out is not None:
@@ -130,11 +130,11 @@ def _fit_tallied(
             f"{flag}: expected no --out, or a run's directory, as the table takes no further "
             f"answers, found {out}"
         )
-    columns = table_columns(**names)
+    fit = FileFit(file, table_columns(**names), given, changes, _print_file_fit)
     if out is None:
-        fit_hyperparameters(file, columns, given, changes, _print_file_fit)
+        fit.hyperparameters()
     else:
-        fit_to_file(file, columns, given, changes, out, _print_file_fit)
+        fit.to_file(out)
         print(f"table: {out}")
 
 

@@ -4,6 +4,7 @@ The answers go into a copy of that table, or hyperparameters are all that is ask
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,86 +16,76 @@ if TYPE_CHECKING:
     from hierjax.experiment.runner import Prepared
     from hierjax.experiment.table_file import UserTable
 
-__all__ = ["fit_hyperparameters", "fit_to_file"]
-
-
-def fit_to_file(
-    path: str,
-    columns: TableColumns,
-    given: Mapping[str, Any],
-    changes: Sequence[str],
-    out: Path,
-    show: Callable[["RunRecord", "UserTable"], None],
-) -> None:
-    """Fits a method to a table, prints its answers, and writes the table with them.
-
-    Args:
-        path: The file, or a pattern of files.
-        columns: Which of its columns hold what.
-        given: The run's configuration.
-        changes: Changes to it, as ``seed=2``.
-        out: The file to write, CSV or Parquet; it must not be there.
-        show: Prints the answers; what it raises keeps the file from being written.
-
-    Raises:
-        HierjaxError: If the input is wrong or the file cannot be written.
-    """
-    table_file.check_target(out)
-    with table_file.opened(path, columns) as table:
-        prepared, record = _fitted(table, given, changes)
-        show(record, table)
-        from hierjax.experiment.answers import as_asked
-
-        config = prepared.config
-        for found in record.fits.values():
-            successes, trials = table.pairs
-            answers = as_asked(found, config).predict(
-                successes, trials, level=config.level, interval=config.interval
-            )
-            kept = {name: answers[name] for name in answers if name not in _IN_THE_TABLE}
-            table.write(out, kept)
-
-
-def fit_hyperparameters(
-    path: str,
-    columns: TableColumns,
-    given: Mapping[str, Any],
-    changes: Sequence[str],
-    show: Callable[["RunRecord", "UserTable"], None],
-) -> None:
-    """Fits methods to a table and prints their hyperparameters; its units are only tallied.
-
-    Args:
-        path: The file, or a pattern of files.
-        columns: Which of its columns hold what.
-        given: The run's configuration.
-        changes: Changes to it, as ``seed=2``.
-        show: Prints the answers.
-
-    Raises:
-        HierjaxError: If the input is wrong.
-    """
-    with table_file.opened(path, columns, counts_only=True) as table:
-        pass
-    _, record = _fitted(table, given, changes, with_units=bool(given["new_units"]))
-    show(record, table)
-
-
-def _fitted(
-    table: "UserTable", given: Mapping[str, Any], changes: Sequence[str], with_units: bool = True
-) -> tuple["Prepared", "RunRecord"]:
-    """What the methods find in a table, with no answers about its units."""
-    from hierjax.experiment.answers import answer
-    from hierjax.experiment.config import validated
-    from hierjax.experiment.runner import fit_all, prepare
-    from hierjax.experiment.terminal import watch
-
-    config = validated(dict(given), "hierjax fit", changes)
-    # Samplers of the units' rates have no use for weights.
-    expanded = any(entry.is_sampler for entry in config.methods)
-    prepared = prepare(config, (table.counts(expanded), table.warnings))
-    found = fit_all(prepared, watch, with_units=with_units)
-    return prepared, answer(prepared, found, compare=False, with_units=False)
-
+__all__ = ["FileFit"]
 
 _IN_THE_TABLE = ("label", "successes", "trials")
+
+
+@dataclass(frozen=True)
+class FileFit:
+    """What is to be fitted to which table.
+
+    Attributes:
+        path: The file, or a pattern of files.
+        columns: Which of its columns hold what.
+        given: The run's configuration.
+        changes: Changes to it, as ``seed=2``.
+        show: Prints the answers; what it raises keeps a file from being written.
+    """
+
+    path: str
+    columns: TableColumns
+    given: Mapping[str, Any]
+    changes: Sequence[str]
+    show: Callable[["RunRecord", "UserTable"], None]
+
+    def to_file(self, out: Path) -> None:
+        """Fits a method, prints its answers, and writes the table with them.
+
+        Args:
+            out: The file to write, CSV or Parquet; it must not be there.
+
+        Raises:
+            HierjaxError: If the input is wrong or the file cannot be written.
+        """
+        table_file.check_target(out)
+        with table_file.opened(self.path, self.columns) as table:
+            prepared, record = self._fitted(table)
+            self.show(record, table)
+            from hierjax.experiment.answers import as_asked
+
+            config = prepared.config
+            for found in record.fits.values():
+                successes, trials = table.pairs
+                answers = as_asked(found, config).predict(
+                    successes, trials, level=config.level, interval=config.interval
+                )
+                kept = {name: answers[name] for name in answers if name not in _IN_THE_TABLE}
+                table.write(out, kept)
+
+    def hyperparameters(self) -> None:
+        """Fits methods and prints their hyperparameters; the table's units are only tallied.
+
+        Raises:
+            HierjaxError: If the input is wrong.
+        """
+        with table_file.opened(self.path, self.columns, counts_only=True) as table:
+            pass
+        _, record = self._fitted(table, with_units=bool(self.given["new_units"]))
+        self.show(record, table)
+
+    def _fitted(
+        self, table: "UserTable", with_units: bool = True
+    ) -> tuple["Prepared", "RunRecord"]:
+        """What the methods find in a table, with no answers about its units."""
+        from hierjax.experiment.answers import answer
+        from hierjax.experiment.config import validated
+        from hierjax.experiment.runner import fit_all, prepare
+        from hierjax.experiment.terminal import watch
+
+        config = validated(dict(self.given), "hierjax fit", self.changes)
+        # Samplers of the units' rates have no use for weights.
+        expanded = any(entry.is_sampler for entry in config.methods)
+        prepared = prepare(config, (table.counts(expanded), table.warnings))
+        found = fit_all(prepared, watch, with_units=with_units)
+        return prepared, answer(prepared, found, compare=False, with_units=False)

@@ -89,7 +89,9 @@ def ascend(
     """
     if optimizer == "newton":
         return _newton(function, start, tolerance, max_steps)
-    return _by_optax(function, start, tolerance, learning_rate, optimizer, max_steps)
+    transformation = _transformation(function, start, learning_rate, optimizer)
+    searches = optimizer == "lbfgs"
+    return _by_optax(function, start, tolerance, transformation, searches, max_steps)
 
 
 class _Climb(NamedTuple):
@@ -170,23 +172,17 @@ def _by_optax(
     function: Function,
     start: Float[Array, "2"],
     tolerance: Float[Array, ""],
-    learning_rate: Float[Array, ""] | None,
-    optimizer: Optimizer,
+    transformation: Any,
+    searches: bool,
     max_steps: int,
 ) -> Ascent:
     import optax
 
-    def negative(eta: Float[Array, "2"]) -> Float[Array, ""]:
-        return -function(eta)
-
-    loss = _forward_gradient(negative)
-    if learning_rate is None:
-        curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(derivatives(function, start).hessian)))
-        learning_rate = jnp.asarray(0.05, start.dtype) if optimizer == "adam" else 1 / curvature
-    transformation = _transformation(optimizer, learning_rate)
+    loss = _forward_gradient(lambda eta: -function(eta))
+    # A search along a line has left the value and gradient of where it ended in the state.
     value_and_gradient = (
         optax.value_and_grad_from_state(loss)
-        if optimizer == "lbfgs"
+        if searches
         else lambda eta, state: jax.value_and_grad(loss)(eta)
     )
     length = min(max_steps, _LONGEST_PATH) + 1
@@ -219,11 +215,20 @@ def _by_optax(
     return Ascent(eta, steps, path, values)
 
 
-def _transformation(optimizer: Optimizer, learning_rate: Float[Array, ""]) -> Any:
+def _transformation(
+    function: Function,
+    start: Float[Array, "2"],
+    learning_rate: Float[Array, ""] | None,
+    optimizer: Optimizer,
+) -> Any:
+    """The optax transformation, with the rate that `ascend` chooses where none is given."""
     import optax
 
     if optimizer == "lbfgs":
         return optax.lbfgs(memory_size=5)
+    if learning_rate is None:
+        curvature = jnp.max(jnp.abs(jnp.linalg.eigvalsh(derivatives(function, start).hessian)))
+        learning_rate = jnp.asarray(0.05, start.dtype) if optimizer == "adam" else 1 / curvature
     return {"adam": optax.adam, "gradient_ascent": optax.sgd}[optimizer](learning_rate)
 
 

@@ -16,9 +16,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hierjax.hyperpriors import check_proper
-from hierjax.inference.convergence import judge_draws
+from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.gibbs import GibbsData, conjugate_shapes
-from hierjax.inference.result import Problem, Result, Status
+from hierjax.inference.result import Problem, Result
 from hierjax.inference.sampling import (
     OVERDISPERSION,
     compile_ahead,
@@ -28,7 +28,6 @@ from hierjax.inference.sampling import (
 )
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.log_gamma import log_beta_draws
-from hierjax.posterior import HyperPosterior
 from hierjax.tally import Tally
 
 __all__ = ["CollapsedGibbs", "CollapsedState"]
@@ -258,23 +257,9 @@ class CollapsedGibbs:
         steps, groups = self.warmup + self.draws * self.thinning, side_by_side(self.chains)
         with Stopwatch() as watch:
             outputs = sample(self, self._data(problem), problem, steps, self.chunk, groups)
-        kept = {
-            name: np.swapaxes(values[self.warmup :: self.thinning], 0, 1)
-            for name, values in outputs.items()
-        }
-        status, message, diagnostics = judge_draws(kept["eta"])
+        kept = after_warmup(outputs, self.warmup, self.thinning)
         info = {
             "acceptance": kept["acceptance"].mean(axis=1),
             "per_draw": {"acceptance_rate": kept["acceptance"]},
-            **diagnostics,
         }
-        posterior = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
-        return Result(
-            None if status is Status.FAILED else posterior,
-            status,
-            message,
-            draws=kept["eta"],
-            unit_draws=kept.get("theta"),
-            info=info,
-            seconds=watch.seconds,
-        )
+        return result_of_draws(kept, info, watch.seconds)

@@ -1,14 +1,24 @@
-"""Judging draws: split R-hat and effective sample sizes, by ArviZ."""
+"""Judging draws: split R-hat and effective sample sizes, by ArviZ; and a sampler's result."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
-from hierjax.inference.result import Status
+from hierjax.inference.result import Result, Status
+from hierjax.posterior import HyperPosterior
 
-__all__ = ["effective_sample_sizes", "import_arviz", "judge_draws", "mean_error"]
+__all__ = [
+    "after_warmup",
+    "effective_sample_sizes",
+    "import_arviz",
+    "judge_draws",
+    "mean_error",
+    "result_of_draws",
+]
 
 # Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), "Rank-normalization, folding, and
 # localization: an improved R-hat", sec. 4.
@@ -76,3 +86,54 @@ def judge_draws(
         f"{smallest:.0f} (want at least {needed})"
     )
     return Status.NOT_CONVERGED, message, diagnostics
+
+
+def after_warmup(
+    outputs: Mapping[str, Shaped[np.ndarray, "steps chains *rest"]], warmup: int, thinning: int = 1
+) -> dict[str, Shaped[np.ndarray, "chains draws *rest"]]:
+    """What a sampler keeps of its steps, chains first.
+
+    Args:
+        outputs: What each step put out, by name.
+        warmup: Steps that are dropped.
+        thinning: Of the others every so many, the first of them first.
+
+    Returns:
+        The draws by the same names.
+    """
+    return {name: np.swapaxes(values[warmup::thinning], 0, 1) for name, values in outputs.items()}
+
+
+def result_of_draws(
+    kept: Mapping[str, Shaped[np.ndarray, "chains draws *rest"]],
+    info: Mapping[str, Any],
+    seconds: dict[str, float],
+    trouble: str = "",
+) -> Result:
+    """A sampler's draws, judged.
+
+    Args:
+        kept: Working coordinates as ``eta``, and rates as ``theta`` where they are stored.
+        info: The sampler's own diagnostics.
+        seconds: Time to compile and to run.
+        trouble: What keeps the draws from being trusted, whatever they look like.
+
+    Returns:
+        The result: `failed` if a draw is not finite.
+    """
+    status, message, diagnostics = judge_draws(kept["eta"])
+    if trouble:
+        message = f"{trouble}; {message}" if message else trouble
+        status = status if status is Status.FAILED else Status.NOT_CONVERGED
+    found = None
+    if status is not Status.FAILED:
+        found = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
+    return Result(
+        found,
+        status,
+        message,
+        draws=kept["eta"],
+        unit_draws=kept.get("theta"),
+        info={**info, **diagnostics},
+        seconds=seconds,
+    )

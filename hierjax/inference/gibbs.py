@@ -9,15 +9,14 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from hierjax.hyperpriors import check_proper
-from hierjax.inference.convergence import judge_draws
+from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.metropolis import metropolis
-from hierjax.inference.result import Problem, Result, Status
+from hierjax.inference.result import Problem, Result
 from hierjax.inference.sampling import (
     compile_ahead,
     overdispersed_starts,
@@ -27,7 +26,6 @@ from hierjax.inference.sampling import (
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.log_gamma import log_rates, logit_beta_draws
 from hierjax.model import Model
-from hierjax.posterior import HyperPosterior
 from hierjax.tally import Tally, TallyArrays
 
 __all__ = ["Gibbs", "GibbsData", "GibbsState", "conjugate_shapes"]
@@ -298,24 +296,10 @@ class Gibbs:
         data, steps = self._data(problem), self.warmup + self.draws * self.thinning
         with Stopwatch() as watch:
             outputs = sample(self, data, problem, steps, self.chunk, side_by_side(self.chains))
-        kept = {
-            name: np.swapaxes(values[self.warmup :: self.thinning], 0, 1)
-            for name, values in outputs.items()
-        }
-        status, message, diagnostics = judge_draws(kept["eta"])
+        kept = after_warmup(outputs, self.warmup, self.thinning)
         info = {
             "acceptance": kept["acceptance"].mean(axis=1),
             "proposal_scales": kept["scale"][:, -1],
             "per_draw": {"acceptance_rate": kept["acceptance"].mean(axis=-1)},
-            **diagnostics,
         }
-        posterior = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
-        return Result(
-            None if status is Status.FAILED else posterior,
-            status,
-            message,
-            draws=kept["eta"],
-            unit_draws=kept.get("theta"),
-            info=info,
-            seconds=watch.seconds,
-        )
+        return result_of_draws(kept, info, watch.seconds)

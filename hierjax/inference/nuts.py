@@ -11,12 +11,11 @@ from pydantic.dataclasses import dataclass
 
 from hierjax.families.beta_binomial import Rate
 from hierjax.hyperpriors import check_proper
-from hierjax.inference.convergence import judge_draws
-from hierjax.inference.result import Problem, Result, Status
+from hierjax.inference.convergence import after_warmup, result_of_draws
+from hierjax.inference.result import Problem, Result
 from hierjax.inference.sampling import compile_ahead, overdispersed_starts, sample
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
-from hierjax.posterior import HyperPosterior
 from hierjax.tally import Tally, TallyArrays
 
 __all__ = ["NUTS"]
@@ -177,12 +176,8 @@ class NUTS:
         data, steps = self._data(problem), self.warmup + self.draws
         with Stopwatch() as watch:
             outputs = sample(self, data, problem, steps, self.chunk)
-        kept = {name: np.swapaxes(values[self.warmup :], 0, 1) for name, values in outputs.items()}
-        status, message, diagnostics = judge_draws(kept["eta"])
+        kept = after_warmup(outputs, self.warmup)
         divergences = int(kept["divergent"].sum())
-        if divergences:
-            status = Status.NOT_CONVERGED
-            message = f"{divergences} divergent trajectories; {message}".rstrip("; ")
         info = {
             "acceptance": kept["acceptance"].mean(axis=1),
             "divergences": divergences,
@@ -193,15 +188,6 @@ class NUTS:
                 "n_steps": kept["steps"],
                 "tree_depth": np.log2(kept["steps"]).astype(int) + 1,
             },
-            **diagnostics,
         }
-        posterior = HyperPosterior.from_draws(jnp.asarray(kept["eta"]))
-        return Result(
-            None if status is Status.FAILED else posterior,
-            status,
-            message,
-            draws=kept["eta"],
-            unit_draws=kept.get("theta"),
-            info=info,
-            seconds=watch.seconds,
-        )
+        trouble = f"{divergences} divergent trajectories" if divergences else ""
+        return result_of_draws(kept, info, watch.seconds, trouble)

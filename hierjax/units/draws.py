@@ -82,10 +82,6 @@ def draw_rates(
 
 
 @jax.jit
-def _draw_rates(
-    key: Key[Array, ""],
-    points: Float[Array, "draws 2"],
-    successes: Float[Array, "units"],
-    failures: Float[Array, "units"],
-) -> Float[Array, "draws units"]:
-    return jax.nn.sigmoid(draw_log_odds(key, points, successes, failures))
+def _draw_rates(*given: Array) -> Float[Array, "draws units"]:
+    """As `draw_log_odds`, but rates."""
+    return jax.nn.sigmoid(draw_log_odds(*given))
