@@ -252,39 +252,42 @@ def test_other_archives_are_refused(saved, tmp_path):
         hj.Fit.load(tmp_path)
 
 
-def require_container(data, fit):
-    posterior = data["posterior"]
+@pytest.fixture(params=["in memory", "from netCDF"])
+def container(request, sampled, tmp_path):
+    """The draws as ArviZ has them, and as they come back from its file."""
+    data = sampled.to_arviz()
+    if request.param == "in memory":
+        yield data
+        return
+    path = str(tmp_path / "draws.nc")
+    data.to_netcdf(path, engine="h5netcdf")
+    again = import_arviz().from_netcdf(path, engine="h5netcdf")
+    yield again
+    again.close()
+
+
+def test_arviz_is_given_every_variable_and_netcdf_gives_them_back(container, sampled):
+    posterior = container["posterior"]
     names = {"logit_mean", "log_concentration", "mean", "concentration", "alpha", "beta", "theta"}
     assert set(posterior.data_vars) == names
     assert posterior["alpha"].dims == ("chain", "draw")
     assert posterior["theta"].dims == ("chain", "draw", "unit")
     assert posterior["unit"].values.tolist() == ["a", "b", "ü", "d"]
-    np.testing.assert_array_equal(posterior["theta"].values, fit.unit_draws)
-    np.testing.assert_array_equal(posterior["logit_mean"].values, fit.draws[..., 0])
+    np.testing.assert_array_equal(posterior["theta"].values, sampled.unit_draws)
+    np.testing.assert_array_equal(posterior["logit_mean"].values, sampled.draws[..., 0])
     total = posterior["alpha"].values + posterior["beta"].values
-    np.testing.assert_allclose(total, np.exp(fit.draws[..., 1]), rtol=1e-14)
+    np.testing.assert_allclose(total, np.exp(sampled.draws[..., 1]), rtol=1e-14)
     np.testing.assert_allclose(
         posterior["alpha"].values / total, posterior["mean"].values, rtol=1e-14
     )
-    stats = data["sample_stats"]
-    assert set(stats.data_vars) == set(fit.info["per_draw"])
-    for name, value in fit.info["per_draw"].items():
+    stats = container["sample_stats"]
+    assert set(stats.data_vars) == set(sampled.info["per_draw"])
+    for name, value in sampled.info["per_draw"].items():
         np.testing.assert_array_equal(stats[name].values, value)
-    observed = data["observed_data"]
+    observed = container["observed_data"]
     assert observed["successes"].dims == ("unit",)
     assert observed["successes"].values.tolist() == [0, 1, 3, 4]
     assert observed["trials"].values.tolist() == [10, 9, 12, 14]
-
-
-def test_arviz_is_given_every_variable_and_netcdf_gives_them_back(sampled, tmp_path):
-    arviz = import_arviz()
-    data = sampled.to_arviz()
-    require_container(data, sampled)
-    path = str(tmp_path / "draws.nc")
-    data.to_netcdf(path, engine="h5netcdf")
-    again = arviz.from_netcdf(path, engine="h5netcdf")
-    require_container(again, sampled)
-    again.close()
 
 
 def test_arviz_is_given_truth_values_but_nothing_without_draws_and_chains(sampled):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pytest
+from interruption import Interruption, interrupting
 from monte_carlo import errors, exact, rate_given_draws, require_agreement
 from scipy import stats
 
@@ -90,19 +91,11 @@ def test_the_key_alone_decides_the_draws(fit):
     assert not np.any(other.draws == fit.draws)
 
 
-class Interruption(Exception):
-    pass
-
-
 def test_an_interrupted_run_goes_on_to_the_same_draws(fit, tmp_path):
-    path = tmp_path / "collapsed.npz"
-
-    def interrupt(done, total):
-        if done == 1000:
-            raise Interruption
-
+    path, (interrupt, calls) = tmp_path / "collapsed.npz", interrupting(after=2)
     with pytest.raises(Interruption):
         hj.fit(RATS, method=METHOD, key=KEY, progress=interrupt, checkpoint=path)
+    assert calls == [(500, 2000), (1000, 2000)]
     resumed = hj.fit(RATS, method=METHOD, key=KEY, checkpoint=path)
     np.testing.assert_array_equal(resumed.draws, fit.draws)
     np.testing.assert_array_equal(resumed.unit_draws, fit.unit_draws)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from hierjax.inference.convergence import effective_sample_sizes, judge_draws, mean_error
+from hierjax.inference.convergence import (
+    after_warmup,
+    effective_sample_sizes,
+    judge_draws,
+    mean_error,
+    result_of_draws,
+)
 from hierjax.inference.result import Status
 from hierjax.inference.stopwatch import Stopwatch
 
@@ -83,3 +89,27 @@ def test_seconds_add_up_to_the_blocks():
         assert watch.seconds["compile"] == 0
         assert watch.seconds["run"] > 0
     assert inner.seconds["run"] <= outer.seconds["run"]
+
+
+def test_steps_after_the_warm_up_are_kept_chains_first():
+    steps = np.arange(24).reshape(6, 2, 2)
+    kept = after_warmup({"eta": steps, "scale": steps[..., 0]}, 1, 2)
+    np.testing.assert_array_equal(kept["eta"], steps[[1, 3, 5]].swapaxes(0, 1))
+    assert kept["scale"].shape == (2, 3)
+
+
+def test_a_result_is_judged_by_its_draws_and_by_the_sampler():
+    good = result_of_draws({"eta": GOOD}, {"acceptance": 0.8}, {"run": 1.0})
+    assert (good.status, good.message, good.unit_draws) == (Status.CONVERGED, "", None)
+    assert good.posterior.points.shape == GOOD.shape
+    assert set(good.info) == {"acceptance", "ess_bulk", "ess_tail", "r_hat"}
+    troubled = result_of_draws({"eta": GOOD}, {}, {}, "3 divergences")
+    assert (troubled.status, troubled.message) == (Status.NOT_CONVERGED, "3 divergences")
+    few = result_of_draws({"eta": GOOD[:, :80]}, {}, {}, "3 divergences")
+    assert few.message.startswith("3 divergences; R-hat ")
+    lost = GOOD.copy()
+    lost[0, 0] = np.nan
+    failed = result_of_draws({"eta": lost, "theta": lost}, {}, {}, "3 divergences")
+    assert (failed.status, failed.posterior) == (Status.FAILED, None)
+    assert failed.message == "3 divergences; the chains left the finite numbers"
+    assert failed.unit_draws is lost

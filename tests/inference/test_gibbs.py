@@ -5,6 +5,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from compilation import compilations
+from interruption import Interruption, interrupting
 from monte_carlo import errors, exact, rate_given_draws, require_agreement
 
 import hierjax as hj
@@ -225,18 +226,8 @@ def test_neither_the_chunk_nor_thinning_changes_a_draw(fit):
     np.testing.assert_array_equal(thinned.unit_draws, fit.unit_draws[:, ::5])
 
 
-class Interruption(Exception):
-    pass
-
-
 def test_an_interrupted_run_goes_on_to_the_same_draws(fit, tmp_path):
-    path, calls = tmp_path / "gibbs.npz", []
-
-    def interrupt(done, total):
-        calls.append((done, total))
-        if len(calls) == 3:
-            raise Interruption
-
+    path, (interrupt, calls) = tmp_path / "gibbs.npz", interrupting(after=3)
     with pytest.raises(Interruption):
         hj.fit(RATS, method=METHOD, key=KEY, progress=interrupt, checkpoint=path)
     assert calls == [(1000, 6000), (2000, 6000), (3000, 6000)]

@@ -6,6 +6,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from compilation import compilations
+from interruption import Interruption, interrupting
 from monte_carlo import errors, exact, rate_given_draws, require_agreement
 from scipy.special import expit
 from scipy.stats import beta, binom
@@ -112,18 +113,8 @@ def test_the_key_alone_decides_the_draws(fit):
     assert not np.any(other.draws == fit.draws)
 
 
-class Interruption(Exception):
-    pass
-
-
 def test_an_interrupted_run_goes_on_to_the_same_draws(fit, tmp_path):
-    path, calls = tmp_path / "nuts.npz", []
-
-    def interrupt(done, total):
-        calls.append((done, total))
-        if len(calls) == 2:
-            raise Interruption
-
+    path, (interrupt, calls) = tmp_path / "nuts.npz", interrupting(after=2)
     with pytest.raises(Interruption):
         hj.fit(RATS, method=METHOD, key=KEY, progress=interrupt, checkpoint=path)
     resumed = hj.fit(

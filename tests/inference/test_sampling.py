@@ -8,6 +8,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from compilation import compilations
+from interruption import Interruption, interrupting
 from monte_carlo import exact
 
 import hierjax as hj
@@ -49,19 +50,9 @@ def walk(steps=130, chunk=50, kernel=None, data=DRIFT, groups=1, **settings):
     return sample(kernel or Walk(), data, problem(**settings), steps, chunk, groups)
 
 
-class Interruption(Exception):
-    pass
-
-
 def interrupted(path, after=2, **settings):
     """Runs until the progress has been reported a number of times."""
-    calls = []
-
-    def progress(done, total):
-        calls.append((done, total))
-        if len(calls) == after:
-            raise Interruption
-
+    progress, calls = interrupting(after)
     with pytest.raises(Interruption):
         walk(progress=progress, checkpoint=path, **settings)
     return calls

@@ -115,12 +115,6 @@ def test_a_row_of_draws_is_their_mixture():
         np.testing.assert_allclose(mixture.below(found), LEVELS, rtol=0, atol=1e-8)
 
 
-def require_probabilities(grid, pairs, quantiles, atol):
-    for pair, found in zip(pairs, quantiles, strict=True):
-        mixture = Mixture(grid.weights, grid.alpha, grid.beta, pair)
-        np.testing.assert_allclose(mixture.below(found), LEVELS, atol=atol, err_msg=str(pair))
-
-
 POOLED = hj.Counts([2] * 20, [10] * 20)
 
 
@@ -147,7 +141,9 @@ def test_quantiles_of_a_large_unit_unlike_the_others():
     pairs = [(20_000, 100_000), (0, 100_000), (200, 1000)]
     grid = Grid(counts.successes, counts.trials, (-2.4, -2.0, 0.004), (3.0, 34.0, 0.005))
     _, quantiles = answer(hj.fit(counts).posterior, pairs)
-    require_probabilities(grid, pairs, quantiles, 5e-3)
+    for pair, found in zip(pairs, quantiles, strict=True):
+        mixture = Mixture(grid.weights, grid.alpha, grid.beta, pair)
+        np.testing.assert_allclose(mixture.below(found), LEVELS, atol=5e-3, err_msg=str(pair))
 
 
 @pytest.mark.parametrize("dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.float64])
