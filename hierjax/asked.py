@@ -1,13 +1,13 @@
-"""Checks of what is asked of a fit: probabilities, numbers of things, kinds."""
+"""Checks of what is asked of a fit: probabilities, numbers of things, kinds, units."""
 
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from hierjax.errors import ConfigError
+from hierjax.errors import ConfigError, DataError, HierjaxError, did_you_mean
 
-__all__ = ["among", "probability", "whole_number"]
+__all__ = ["among", "probability", "unit_position", "whole_number"]
 
 
 def probability(name: str, value: Any) -> float:
@@ -77,3 +77,33 @@ def among(name: str, value: Any, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise ConfigError(f"{name}: expected {' or '.join(map(repr, choices))}, found {value!r}")
     return value
+
+
+def unit_position(
+    name: str, labels: np.ndarray, label: Any, error: type[HierjaxError] = DataError
+) -> int:
+    """Where the only unit of a label is.
+
+    Args:
+        name: What the error calls the label.
+        labels: Of all units.
+        label: What was given.
+        error: Which error to raise.
+
+    Returns:
+        The unit's position.
+
+    Raises:
+        HierjaxError: If no unit or more than one has the label, or it is no single label.
+
+    Example:
+        >>> unit_position("control", np.array(["north", "south"]), "south")
+        1
+    """
+    found = np.flatnonzero((labels == str(label)) & (np.ndim(label) == 0))
+    if len(found) == 1:
+        return int(found[0])
+    hint = f", which {len(found)} units have" if len(found) else ""
+    if not hint and isinstance(label, str):
+        hint = did_you_mean(label, map(str, labels))
+    raise error(f"{name}: expected the label of one unit, found {label!r}{hint}")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from hierjax.asked import among, probability, whole_number
-from hierjax.errors import ConfigError, DataError, InferenceError, did_you_mean
+from hierjax.asked import among, probability, unit_position, whole_number
+from hierjax.errors import ConfigError, InferenceError
 from hierjax.fitted import Fitted
 from hierjax.inference.result import Progress
 from hierjax.keys import require_key
@@ -197,6 +197,11 @@ class Decisions(Fitted):
 
         Returns:
             Rows are units, columns ranks from 1, the highest rate.
+
+        Raises:
+            TypeError: If the key is not a single typed key.
+            ConfigError: If there are no draws.
+            InferenceError: If the method failed, or pooling is complete and all rates are equal.
         """
         ranks = self.rank_draws(key=key, draws=draws) - 1
         size = ranks.shape[1]
@@ -247,7 +252,7 @@ class Decisions(Fitted):
                 )
             first, second = np.triu_indices(len(labels), 1)
         else:
-            at = self._position(control)
+            at = unit_position("control", labels, control)
             first = np.delete(np.arange(len(labels)), at)
             second = np.full(len(first), at)
         y, n = (values.astype(float) for values in self._pairs)
@@ -312,23 +317,8 @@ class Decisions(Fitted):
         return self.counts.successes, self.counts.trials
 
     def _table(self, columns: dict[str, Any]) -> Table:
-        counts = self.counts
-        given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-        return Table({**given, **columns})
+        return Table({**self._counted, **columns})
 
     def _require_spread(self, question: str) -> None:
         if self._units.is_pooled:
             raise InferenceError(f"complete pooling: rates are all equal, not to ask {question}")
-
-    def _position(self, label: str) -> int:
-        if np.ndim(label):
-            raise DataError(f"control: expected the label of one unit, found {label!r}")
-        found = np.flatnonzero(self.counts.labels == str(label))
-        if len(found) == 1:
-            return int(found[0])
-        if len(found):
-            raise DataError(
-                f"control: expected the label of one unit, found {len(found)} {label!r}"
-            )
-        hint = did_you_mean(str(label), [str(name) for name in self.counts.labels])
-        raise DataError(f"control: expected a unit's label, found {label!r}{hint}")

@@ -86,12 +86,11 @@ class Estimates(Fitted):
 
         Raises:
             InferenceError: If the method failed.
-            ConfigError: If the level is not inside (0, 1).
+            ConfigError: If the level is not inside (0, 1), or there is no such interval.
         """
         counts = self.counts
-        given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
         answer = self._answer(counts.successes, counts.trials, level, interval)
-        return Table({**given, "raw_rate": counts.raw_rates, **answer})
+        return Table({**self._counted, "raw_rate": counts.raw_rates, **answer})
 
     def predict(
         self,
@@ -116,7 +115,9 @@ class Estimates(Fitted):
             One row a new unit, with the columns of `units`.
 
         Raises:
-            DataError: If the counts break a rule.
+            DataError: If the counts break a rule, or labels are neither one nor one for each.
+            InferenceError: If the method failed.
+            ConfigError: If the level is not inside (0, 1), or there is no such interval.
 
         Example:
             >>> import hierjax as hj
@@ -151,6 +152,7 @@ class Estimates(Fitted):
 
         Raises:
             DataError: If the counts break a rule.
+            InferenceError: If the method failed.
         """
         y, n = (values[0] for values in checked_pairs([successes], [trials], _THE_UNIT))
         size = int(whole_numbers([new_trials], "new trials", _THE_UNIT)[0])
@@ -186,7 +188,7 @@ class Estimates(Fitted):
             raise DataError(
                 f"rates: expected numbers strictly between 0 and 1, found {outside.flat[0]}"
             )
-        if np.isinf(self.posterior.points).any():
+        if self._units.is_pooled:
             raise InferenceError(f"{self.method.name}: complete pooling, rates have no density")
         with self._x64():
             return self._units.density(int(y), int(n), np.asarray(rates))

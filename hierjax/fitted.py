@@ -94,6 +94,12 @@ class Fitted:
     def _x64(self) -> Any:
         return jax.enable_x64(self.precision == "float64")
 
+    @property
+    def _counted(self) -> dict[str, np.ndarray]:
+        """The first columns of a table with one row a unit."""
+        counts = self.counts
+        return {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
+
     @cached_property
     def _units(self) -> Units:
         """Answers about units, under this posterior."""

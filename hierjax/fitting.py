@@ -101,6 +101,9 @@ class Fit(Estimates, Decisions, Draws):
         Args:
             parameter: One of logit_mean, log_concentration, mean, concentration, alpha, beta.
 
+        Returns:
+            Its value.
+
         Raises:
             ConfigError: If there is no such hyperparameter.
         """

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from hierjax.asked import unit_position
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError, DataError, did_you_mean
+from hierjax.errors import ConfigError, DataError
 from hierjax.hyperparameters import PARAMETERS
 from hierjax.validation import Source, checked_pairs
 
@@ -69,7 +70,7 @@ class Followed:
         thresholds = _probabilities("above", above)
         if len(thresholds) and not names:
             raise ConfigError("above: expected units in `of` or `new` to be above it, found none")
-        at = _positions(counts, labels)
+        at = [unit_position("of", counts.labels, label) for label in labels]
         y, n = np.append(counts.successes[at], y), np.append(counts.trials[at], n)
         return cls(tuple(names), y, n, _probabilities("levels", levels), thresholds)
 
@@ -103,18 +104,3 @@ def _probabilities(name: str, given: float | Sequence[float]) -> Float[np.ndarra
 def _require_once(name: str, given: Sequence[str | float]) -> None:
     if twice := [each for i, each in enumerate(given) if each in given[:i]]:
         raise ConfigError(f"{name}: expected each once, found {twice[0]!r} twice")
-
-
-def _positions(counts: Counts, labels: list[str]) -> list[int]:
-    """Where the units of these labels are; refuses a label of none or of several."""
-    found = []
-    for label in labels:
-        where = np.flatnonzero(counts.labels == label)
-        if len(where) != 1:
-            hint = "" if len(where) else did_you_mean(label, counts.labels.tolist())
-            raise DataError(
-                f"of: expected the label of one unit, found {label!r}, which {len(where)} "
-                f"units have{hint}"
-            )
-        found.append(int(where[0]))
-    return found

@@ -130,8 +130,7 @@ def influence(
         on_device = (jnp.asarray(padded[0], dtype), jnp.asarray(padded[1], dtype))
         effects = posterior_effects(fit, asked)
         values = np.asarray(_covariances(fit.model.family, *effects, on_device), np.float64)
-    given = {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
-    return Table({**given, **columns_of(values[inverse].T, asked)})
+    return Table({**fit._counted, **columns_of(values[inverse].T, asked)})
 
 
 def columns_of(

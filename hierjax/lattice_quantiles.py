@@ -13,6 +13,7 @@ from jaxtyping import Float
 from hierjax import lattice as calculus
 from hierjax.inference.quadrature import Lattice
 from hierjax.posterior import HyperPosterior
+from hierjax.special import CENTRAL_SLOPE
 
 __all__ = ["from_coordinates", "lattice_quantile_effects", "lattice_quantiles", "to_parameters"]
 
@@ -198,7 +199,7 @@ def _shares(
     mean = np.sum(lines.weights * lines.values) / total
     step = _STEP * np.sqrt(np.sum(lines.weights * (lines.values - mean) ** 2) / total)
     density = np.zeros(len(values))
-    for k, share in ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60)):
+    for k, share in CENTRAL_SLOPE:
         ends = [lines.below(values + sign * k * step, tables).sum(axis=1) for sign in (1, -1)]
         density += share * (ends[0] - ends[1]) / step
     return shares, density

@@ -15,6 +15,7 @@ from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.followed import Followed
 from hierjax.inference.result import Status
 from hierjax.lattice_quantiles import to_parameters
+from hierjax.special import CENTRAL_SLOPE
 from hierjax.units.effects import unit_gradients
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ __all__ = ["estimate_moves"]
 
 Pairs = tuple[Float[Array, "pairs"], Float[Array, "pairs"]]
 
-# Differences of seven points: multiples of the step, shares of slopes and of second derivatives.
+# Differences of seven points: the step, and the shares of second derivatives.
 _STEP = 0.05
-_STENCIL = ((1, 3 / 4, 3 / 2), (2, -3 / 20, -3 / 20), (3, 1 / 60, 1 / 90))
+_BENDS = (3 / 2, -3 / 20, 1 / 90)
 
 
 def estimate_moves(
@@ -128,7 +129,7 @@ def _curvatures(
     for i in range(2):
         # Second derivatives by one coordinate, of both gradients: all of a symmetric tensor.
         second = np.zeros(2)
-        for k, slope, bend in _STENCIL:
+        for (k, slope), bend in zip(CENTRAL_SLOPE, _BENDS, strict=True):
             after, before = (scores(eta + sign * k * _STEP * np.eye(2)[i]) for sign in (1, -1))
             own[:, i] += slope * (after - before) / _STEP
             second += bend * multiplicity @ (after - 2 * here + before) / _STEP**2

@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["LOG_SQRT_2PI", "excess_ratio", "stirling_remainder"]
+__all__ = ["CENTRAL_SLOPE", "LOG_SQRT_2PI", "excess_ratio", "stirling_remainder"]
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi).item()
+# A slope by central differences of seven points, of sixth order: multiples of the step, and the
+# shares of the differences there (Fornberg 1988, table 1).
+CENTRAL_SLOPE = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
 
 # B_{2j} / (2j (2j - 1)): Abramowitz & Stegun (1964), eq. 6.1.41.
 _STIRLING = (

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hierjax.asked import among, probability, whole_number
-from hierjax.errors import ConfigError
+from hierjax.asked import among, probability, unit_position, whole_number
+from hierjax.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize("value", [0, 1.0, -0.2, float("nan"), "0.2", None, [0.1, 0.2], True])
@@ -30,3 +30,19 @@ def test_what_is_right_is_kept():
     assert whole_number("top", 3.0, most=3) == 3
     assert whole_number("top", np.int64(2)) == 2
     assert among("direction", "above", ("above", "below")) == "above"
+
+
+def test_a_label_is_that_of_one_unit():
+    labels = np.array(["Cork", "Kerry", "Cork", "7"])
+    assert unit_position("of", labels, "Kerry") == 1
+    assert unit_position("of", labels, 7) == 3
+    for label, found in (
+        ("Cork", "'Cork', which 2 units have"),
+        ("kery", "'kery'; did you mean 'Kerry'."),
+        (["Cork"], r"\['Cork'\]"),
+        (None, "None"),
+    ):
+        with pytest.raises(DataError, match=f"^of: expected the label of one unit, found {found}$"):
+            unit_position("of", labels, label)
+    with pytest.raises(ConfigError):
+        unit_position("questions.control", labels, "x", ConfigError)

@@ -12,7 +12,7 @@ from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.questions import judge
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.run_directory import RunDirectory
-from hierjax.experiment.runner import Fitted, Prepared, Stages, Watch, fit_all, statuses
+from hierjax.experiment.runner import MethodFits, Prepared, Stages, Watch, fit_all, statuses
 from hierjax.fitting import Fit
 
 __all__ = ["run"]
@@ -119,7 +119,7 @@ def _write_draws(fit: Fit, path: Path) -> None:
     data.to_netcdf(path, engine="h5netcdf")
 
 
-def _methods(found: Fitted) -> dict[str, dict[str, Any]]:
+def _methods(found: MethodFits) -> dict[str, dict[str, Any]]:
     """The manifest's part about methods."""
     return {
         name: {

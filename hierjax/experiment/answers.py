@@ -10,7 +10,7 @@ from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import new_units, resolved
 from hierjax.experiment.questions import decide, judge
 from hierjax.experiment.record import NewUnits, RunRecord
-from hierjax.experiment.runner import Fitted, Prepared, statuses
+from hierjax.experiment.runner import MethodFits, Prepared, statuses
 from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.inference import Quadrature
@@ -28,7 +28,7 @@ _LARGEST_Z = 4.0
 
 def answer(
     prepared: Prepared,
-    found: Fitted,
+    found: MethodFits,
     compare: bool = True,
     progress: Progress | None = None,
     with_units: bool = True,
@@ -147,7 +147,7 @@ def _stacked(tables: Mapping[str, Table], header: str) -> Table:
     return Table.stack([table.with_columns(method=name) for name, table in tables.items()])
 
 
-def _reference(prepared: Prepared, found: Fitted) -> tuple[Fit | None, list[str]]:
+def _reference(prepared: Prepared, found: MethodFits) -> tuple[Fit | None, list[str]]:
     """The exact posterior: the run's own quadrature, or one made for comparison."""
     for result in found.fits.values():
         if isinstance(result.method, Quadrature) and result.status == "converged":
@@ -192,7 +192,7 @@ def _leave_one_out(
     )
 
 
-def _method_notes(found: Fitted) -> list[str]:
+def _method_notes(found: MethodFits) -> list[str]:
     """What the methods say of themselves where they did not simply converge."""
     return [
         f"{name}: {status.replace('_', ' ')}" + (f"; {message}" if message else "")

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from hierjax import datasets
+from hierjax.asked import unit_position
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError, did_you_mean
+from hierjax.errors import ConfigError
 from hierjax.experiment import yaml_text
 from hierjax.experiment.record import NewUnits
 from hierjax.reading import read_counts
@@ -241,10 +240,5 @@ def check_questions(questions: "QuestionsConfig", counts: Counts) -> None:
         raise ConfigError(
             f"questions.top: expected at most {units} (the number of units), found {questions.top}"
         )
-    if questions.control is None:
-        return
-    times = int(np.sum(counts.labels == questions.control))
-    if times != 1:
-        hint = did_you_mean(questions.control, map(str, counts.labels)) if not times else ""
-        found = repr(questions.control) + (f", which {times} units have" if times else hint)
-        raise ConfigError(f"questions.control: expected the label of one unit, found {found}")
+    if questions.control is not None:
+        unit_position("questions.control", counts.labels, questions.control, ConfigError)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jaxtyping import Array, Key
 
 from hierjax.counts import Counts
@@ -22,6 +21,7 @@ from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
+from hierjax.fitted import DTYPES
 from hierjax.fitting import Fit, fit, rehearse
 from hierjax.hyperpriors import check_proper
 from hierjax.inference import Quadrature
@@ -30,7 +30,7 @@ from hierjax.model import Model
 from hierjax.tally import Tally
 
 __all__ = [
-    "Fitted",
+    "MethodFits",
     "Prepared",
     "Stages",
     "Watch",
@@ -39,8 +39,6 @@ __all__ = [
     "prepare",
     "statuses",
 ]
-
-_DTYPES: dict[str, type] = {"float64": np.float64, "float32": np.float32}
 
 # Given a method's name, what reports its progress for as long as it runs.
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
@@ -77,7 +75,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class MethodFits:
     """What the methods found, by their display names.
 
     Attributes:
@@ -113,7 +111,7 @@ def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None
         model = build_model(config.model)
     tally = Tally.of(counts)
     check_proper(model.hyperprior, tally.interior)
-    tally.arrays(_DTYPES[config.precision])
+    tally.arrays(DTYPES[config.precision])
     return Prepared(config, counts, model, odd)
 
 
@@ -141,7 +139,7 @@ def fit_all(
     needed_later: Sequence[str] = (),
     rehearsal: Callable[[Fit], object] | None = None,
     with_units: bool = True,
-) -> Fitted:
+) -> MethodFits:
     """Runs every method of a configuration; one that fails does not stop the others.
 
     Args:
@@ -158,7 +156,7 @@ def fit_all(
         What the methods found.
     """
     config = prepared.config
-    found, ahead = Fitted(), _Ahead(needed_later)
+    found, ahead = MethodFits(), _Ahead(needed_later)
     with closing(_Compiling(prepared, with_units)) as compiling:
         for entry in config.methods:
             name = entry.display_name
@@ -228,7 +226,7 @@ class _Compiling:
         # What is wrong is found again, and reported, by the run itself.
         with suppress(Exception), jax.enable_x64(config.precision == "float64"):
             key = method_key(config.seed, entry.display_name)
-            problem = Problem(prepared.model, prepared.counts, _DTYPES[config.precision], key)
+            problem = Problem(prepared.model, prepared.counts, DTYPES[config.precision], key)
             entry.settings().compile(problem)
 
     def wait(self, name: str) -> None:
@@ -263,7 +261,7 @@ def _import_all(modules: Sequence[str]) -> None:
             import_module(module)
 
 
-def statuses(found: Fitted) -> Mapping[str, tuple[str, str]]:
+def statuses(found: MethodFits) -> Mapping[str, tuple[str, str]]:
     """Status and message of every method.
 
     Args:

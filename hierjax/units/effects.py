@@ -11,6 +11,7 @@ from scipy.special import betainc, expit, logit
 
 from hierjax.families.beta_binomial import BetaBinomial, Population
 from hierjax.followed import Followed
+from hierjax.special import CENTRAL_SLOPE
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
@@ -24,7 +25,6 @@ _RESOLVED = 0.5
 _POOLED = 36.0
 # Of a component's width: differences of seven points leave 1e-11 of the derivative.
 _STEP = 0.02
-_STENCIL = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
 
 Points = Float[np.ndarray, "points 2"]
 # On mean rates, on quantiles and on probabilities of exceeding thresholds.
@@ -126,7 +126,7 @@ def _above_gradients(
     found = np.zeros((len(log_odds), *points.shape))
     for i in range(2):
         step = steps * np.eye(2)[i]
-        for k, share in _STENCIL:
+        for k, share in CENTRAL_SLOPE:
             after, before = (
                 _above(_component(points + sign * k * step, *pair), log_odds) for sign in (1, -1)
             )

@@ -236,7 +236,7 @@ def test_complete_pooling_has_answers_or_says_why_not():
         ),
         (lambda f: f.ranks(3, key=jax.random.key(0), draws=0), ConfigError, "draws"),
         (lambda f: f.ranks(3, key=jax.random.PRNGKey(0)), TypeError, "key"),
-        (lambda f: f.contrasts(control="71"), DataError, "control: expected a unit's label"),
+        (lambda f: f.contrasts(control="71"), DataError, "control: expected the label of one unit"),
         (lambda f: f.contrasts(control="1", level=1.5), ConfigError, "level"),
         (lambda f: f.predictions(0), ConfigError, "new_trials"),
         (lambda f: f.units(interval="hdi"), ConfigError, "'equal_tailed' or 'highest_density'"),
