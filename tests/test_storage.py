@@ -253,21 +253,21 @@ def test_other_archives_are_refused(saved, tmp_path):
 
 
 @pytest.fixture(params=["in memory", "from netCDF"])
-def container(request, sampled, tmp_path):
+def data(request, sampled, tmp_path):
     """The draws as ArviZ has them, and as they come back from its file."""
-    data = sampled.to_arviz()
+    container = sampled.to_arviz()
     if request.param == "in memory":
-        yield data
+        yield container
         return
     path = str(tmp_path / "draws.nc")
-    data.to_netcdf(path, engine="h5netcdf")
+    container.to_netcdf(path, engine="h5netcdf")
     again = import_arviz().from_netcdf(path, engine="h5netcdf")
     yield again
     again.close()
 
 
-def test_arviz_is_given_every_variable_and_netcdf_gives_them_back(container, sampled):
-    posterior = container["posterior"]
+def test_arviz_is_given_every_variable_and_netcdf_gives_them_back(data, sampled):
+    posterior = data["posterior"]
     names = {"logit_mean", "log_concentration", "mean", "concentration", "alpha", "beta", "theta"}
     assert set(posterior.data_vars) == names
     assert posterior["alpha"].dims == ("chain", "draw")
@@ -280,11 +280,11 @@ def test_arviz_is_given_every_variable_and_netcdf_gives_them_back(container, sam
     np.testing.assert_allclose(
         posterior["alpha"].values / total, posterior["mean"].values, rtol=1e-14
     )
-    stats = container["sample_stats"]
+    stats = data["sample_stats"]
     assert set(stats.data_vars) == set(sampled.info["per_draw"])
     for name, value in sampled.info["per_draw"].items():
         np.testing.assert_array_equal(stats[name].values, value)
-    observed = container["observed_data"]
+    observed = data["observed_data"]
     assert observed["successes"].dims == ("unit",)
     assert observed["successes"].values.tolist() == [0, 1, 3, 4]
     assert observed["trials"].values.tolist() == [10, 9, 12, 14]
