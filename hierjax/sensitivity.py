@@ -94,7 +94,7 @@ def _slopes(
     def log_density(value: Float[Array, ""]) -> Float[Array, "points"]:
         return jax.vmap(_replaced(hyperprior, name, value).log_density)(points)
 
-    return jax.jacfwd(log_density)(jnp.asarray(value, points.dtype))
+    return jax.jit(jax.jacfwd(log_density))(jnp.asarray(value, points.dtype))
 
 
 def _parts(value: Any) -> dict[str, Any]:
