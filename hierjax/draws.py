@@ -83,9 +83,9 @@ class Draws(Fitted):
         Example:
             >>> import hierjax as hj, jax
             >>> fit = hj.fit(hj.datasets.rat_tumors())
-            >>> eta, rates = fit.sample_rates(1000, jax.random.key(0))
+            >>> eta, rates = fit.sample_rates(4000, jax.random.key(0))
             >>> eta.shape, rates.shape
-            ((1000, 2), (1000, 70))
+            ((4000, 2), (4000, 70))
         """
         key_points, key_rates = jax.random.split(require_key(key))
         points = self.sample(draws, key_points)

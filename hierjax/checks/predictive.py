@@ -84,7 +84,7 @@ def posterior_predictive(
     Example:
         >>> import hierjax as hj, jax
         >>> fit = hj.fit(hj.datasets.rat_tumors())
-        >>> check = fit.posterior_predictive(jax.random.key(0), draws=400)
+        >>> check = fit.posterior_predictive(jax.random.key(0))
         >>> check["statistic"].tolist()
         ['zeros', 'largest_rate', 'variance_of_rates']
         >>> check["observed"].round(4).tolist()

@@ -109,11 +109,11 @@ class BetaBinomial:
     Working coordinates are eta = (logit_mean, log_concentration) = (logit m, -log phi).
 
     Example:
-        >>> import jax.numpy as jnp
+        >>> import jax, jax.numpy as jnp
         >>> family = BetaBinomial()
         >>> population = family.constrain(jnp.array([0.0, jnp.log(2.0)]))  # Beta(1, 1)
         >>> successes, trials = jnp.array(3.0), jnp.array(9.0)
-        >>> log_probability = family.log_marginal(successes, trials, population)
+        >>> log_probability = jax.jit(family.log_marginal)(successes, trials, population)
         >>> print(f"{jnp.exp(log_probability):.4f}")  # 1 / (9 + 1)
         0.1000
     """

@@ -148,10 +148,10 @@ class CollapsedGibbs:
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> method = hj.CollapsedGibbs(chains=16, warmup=200, draws=500)
+        >>> method = hj.CollapsedGibbs(chains=16, warmup=500, draws=1500, store_units=True)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=method, key=jax.random.key(0))
-        >>> fit.draws.shape
-        (16, 500, 2)
+        >>> fit.draws.shape, fit.unit_draws.shape
+        ((16, 1500, 2), (16, 1500, 70))
     """
 
     chains: Annotated[int, Field(gt=0, strict=True)] = 32

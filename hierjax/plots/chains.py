@@ -75,10 +75,10 @@ def trace(fit: Fit, parameter: str = "log_concentration", ax: Axes | None = None
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> gibbs = hj.Gibbs(chains=2, warmup=50, draws=100)
+        >>> gibbs = hj.Gibbs(warmup=500, draws=2_000)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=gibbs, key=jax.random.key(0))
         >>> len(trace(fit).lines)
-        2
+        4
     """
     draws, symbol = _coordinate(fit, parameter)
     ax = new_axes(ax, height=2.6)
@@ -121,7 +121,7 @@ def ranks(fit: Fit, parameter: str = "log_concentration", ax: Axes | None = None
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> gibbs = hj.Gibbs(chains=2, warmup=50, draws=100)
+        >>> gibbs = hj.Gibbs(warmup=500, draws=2_000)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=gibbs, key=jax.random.key(0))
         >>> ranks(fit).get_xlabel()
         'rank of log(α + β) among all draws'
