@@ -37,11 +37,11 @@ def test_density_and_jacobian(kind):
     make, log_density, log_jacobian = PROPER[kind]
     rng = np.random.default_rng(1)
     with jax.enable_x64(True):
-        hyperprior = make()
+        density = jax.jit(make().log_density)
         for u, w in rng.normal([-1.0, 2.0], [1.0, 1.0], (20, 2)):
             m, kappa = 1 / (1 + np.exp(-u)), np.exp(w)
             expected = log_density(m, kappa) + log_jacobian(m, kappa)
-            found = float(hyperprior.log_density(jnp.array([u, w])))
+            found = float(density(jnp.array([u, w])))
             assert found == pytest.approx(expected, rel=1e-10)
 
 
@@ -102,12 +102,12 @@ def test_impropriety_of_power_laws(exponent, interior, proper):
 
 
 def test_improper_posteriors_are_refused_by_methods():
-    counts = hj.Counts([0, 9, 0, 4], [7, 9, 20, 4])
+    counts = hj.Counts([0, 9, 0, 4], [7, 9, 40, 4])
     for method in (hj.Quadrature(), hj.NUTS(), hj.Gibbs()):
         with pytest.raises(ModelError, match="0 < successes < trials"):
             hj.fit(counts, method=method, key=jax.random.key(0))
     model = hj.Model(
-        hyperprior=hj.MeanConcentration(dist.Uniform(0.0, 1.0), dist.LogNormal(2.0, 1.0))
+        hyperprior=hj.MeanConcentration(dist.Uniform(0.0, 1.0), dist.LogNormal(2.0, 1.5))
     )
     assert hj.fit(counts, model).status == "converged"
 
@@ -156,9 +156,8 @@ def test_models_pass_through_transformations():
         direct = model.hyperprior.log_density(eta)
         jitted = jax.jit(lambda model, eta: model.hyperprior.log_density(eta))(model, eta)
         assert float(jitted) == pytest.approx(float(direct), rel=1e-14)
-        exponents = jax.vmap(lambda a: PowerLaw.log_density(traced_power_law(a), eta))(
-            jnp.array([2.2, 2.5])
-        )
+        densities = jax.vmap(lambda a: PowerLaw.log_density(traced_power_law(a), eta))
+        exponents = jax.jit(densities)(jnp.array([2.2, 2.5]))
         expected = [float(PowerLaw(a).log_density(eta)) for a in (2.2, 2.5)]
         np.testing.assert_allclose(exponents, expected, rtol=1e-14)
 

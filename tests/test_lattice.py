@@ -33,12 +33,12 @@ def test_normal_density(step, at_nodes, between):
     np.testing.assert_allclose(found, expected, rtol=0, atol=between)
     with jax.enable_x64(True):
         on_device = [jnp.asarray(x) for x in table]
-        same = lattice.interpolate(jnp.asarray(position), on_device)
+        same = jax.jit(lattice.interpolate)(jnp.asarray(position), on_device)
         np.testing.assert_allclose(same, found, rtol=0, atol=1e-15)
-        rate = np.asarray(lattice.slope(jnp.asarray(position), on_device)) / step
+        rate = np.asarray(jax.jit(lattice.slope)(jnp.asarray(position), on_device)) / step
         np.testing.assert_allclose(rate, scipy.stats.norm.pdf(places), rtol=0, atol=100 * between)
         levels = np.array([1e-4, 0.05, 0.5, 0.975])
-        positions = lattice.invert(jnp.asarray(levels), on_device)
+        positions = jax.jit(lattice.invert)(jnp.asarray(levels), on_device)
         back = scipy.stats.norm.cdf(np.asarray(positions) * step - 9)
         np.testing.assert_allclose(back, levels, rtol=0, atol=between)
 

@@ -54,7 +54,7 @@ def test_log_marginal_against_mpmath(dtype, largest, allowed):
     with jax.enable_x64(dtype == np.float64), mpmath.workdps(60):
         y, n, m, phi = numbers(*cases, dtype=dtype)
         arguments = y, n, Population(m, 1 - m, phi)
-        found = jax.jit(jax.vmap(FAMILY.log_marginal))(*arguments)
+        found = np.asarray(jax.jit(jax.vmap(FAMILY.log_marginal))(*arguments))
         given = zip(*(np.asarray(x, float) for x in (y, n, m, phi)), found, strict=True)
         for *case, value in given:
             exact = float(exact_log_marginal(*case))
@@ -66,8 +66,8 @@ def test_derivatives_are_finite_everywhere():
     with jax.enable_x64(True):
         y, n, m, phi = numbers(*cases)
         gradient = jax.jacfwd(FAMILY.log_marginal, argnums=2)
-        hessian = jax.jacfwd(gradient, argnums=2)
-        derivatives = jax.jit(jax.vmap(lambda *case: (gradient(*case), hessian(*case))))
+        twice = jax.jacfwd(lambda *case: (gradient(*case),) * 2, argnums=2, has_aux=True)
+        derivatives = jax.jit(jax.vmap(twice))
         for leaf in jax.tree.leaves(derivatives(y, n, Population(m, 1 - m, phi))):
             assert np.all(np.isfinite(leaf))
 
@@ -111,6 +111,20 @@ def test_one_sided_derivative_at_complete_pooling():
         np.testing.assert_allclose(slopes(jnp.asarray(0.0), y, n), expected, rtol=1e-12, atol=1e-12)
 
 
+@jax.jit
+def densities(y, n, theta, m, phi):
+    """What the family says of a unit whose rate is known, and of its posterior."""
+    rate, p = Rate(jnp.log(theta), jnp.log1p(-theta)), Population(m, 1 - m, phi)
+    updated = FAMILY.update(y, n, p)
+    return (
+        FAMILY.log_prior(rate, p),
+        FAMILY.log_likelihood(y, n, rate),
+        FAMILY.log_prior_units(jnp.ones_like(m), rate.log, rate.log_complement, p),
+        updated.mean,
+        updated.variance,
+    )
+
+
 def test_densities_against_scipy():
     rng = np.random.default_rng(2)
     with jax.enable_x64(True):
@@ -118,22 +132,18 @@ def test_densities_against_scipy():
             m, kappa = rng.uniform(0.02, 0.98), 10 ** rng.uniform(-2, 6)
             n = int(rng.integers(1, 200))
             y = int(rng.integers(0, n + 1))
-            counts = numbers(y, n)
             posterior = scipy.stats.beta(m * kappa + y, (1 - m) * kappa + n - y)
             theta = float(np.clip(posterior.rvs(random_state=rng), 1e-12, 1 - 1e-12))
-            rate = Rate(jnp.log(theta), jnp.log1p(-theta))
-            p = population(m, 1 / kappa)
+            found = map(float, densities(*numbers(y, n, theta, m, 1 / kappa)))
+            log_prior, log_likelihood, sums, mean, variance = found
             prior = scipy.stats.beta(m * kappa, (1 - m) * kappa).logpdf(theta)
             # SciPy's log-beta of kappa = 1e6 is itself good to 1e-9 only.
-            assert float(FAMILY.log_prior(rate, p)) == pytest.approx(prior, rel=1e-8, abs=1e-8)
+            assert log_prior == pytest.approx(prior, rel=1e-8, abs=1e-8)
             likelihood = scipy.stats.binom(n, theta).logpmf(y)
-            found = float(FAMILY.log_likelihood(*counts, rate))
-            assert found == pytest.approx(likelihood, rel=1e-9, abs=1e-9)
-            sums = FAMILY.log_prior_units(jnp.asarray(1.0), rate.log, rate.log_complement, p)
-            assert float(sums) == pytest.approx(prior, rel=1e-8, abs=1e-7)
-            updated = FAMILY.update(*counts, p)
-            assert float(updated.mean) == pytest.approx(posterior.mean(), rel=1e-12)
-            assert float(updated.variance) == pytest.approx(posterior.var(), rel=1e-9)
+            assert log_likelihood == pytest.approx(likelihood, rel=1e-9, abs=1e-9)
+            assert sums == pytest.approx(prior, rel=1e-8, abs=1e-7)
+            assert mean == pytest.approx(posterior.mean(), rel=1e-12)
+            assert variance == pytest.approx(posterior.var(), rel=1e-9)
 
 
 def exact_log_prior(logit, m, phi):
@@ -163,18 +173,21 @@ def test_log_prior_of_rare_rates_and_high_concentrations(dtype):
             assert abs(value - exact) <= 40 * np.finfo(dtype).eps * scale, case
 
 
+@jax.jit
+def log_likelihood(successes, trials, logit):
+    return FAMILY.log_likelihood(successes, trials, Rate.from_logit(logit))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_log_likelihood_of_many_trials(dtype):
     cases = [(0, 10**9), (1, 10**9), (3, 10), (3 * 10**5, 10**6), (3 * 2**28, 2**30), (7, 7)]
     with jax.enable_x64(dtype == np.float64), mpmath.workdps(60):
         for y, n in cases:
-            successes, trials = numbers(y, n, dtype=dtype)
             for errors in (-3.0, 0.0, 2.0):
                 raw = (y + 0.5) / (n + 1)
                 logit = np.log(raw) - np.log1p(-raw) + errors / np.sqrt(n * raw * (1 - raw))
-                rate = Rate.from_logit(jnp.asarray(logit, dtype))
-                found = float(FAMILY.log_likelihood(successes, trials, rate))
-                z = mpmath.mpf(float(jnp.asarray(logit, dtype)))
+                found = float(log_likelihood(*numbers(y, n, logit, dtype=dtype)))
+                z = mpmath.mpf(float(dtype(logit)))
                 value = mpmath.log(mpmath.binomial(n, y)) - y * mpmath.log1p(mpmath.exp(-z))
                 value -= (n - y) * mpmath.log1p(mpmath.exp(z))
                 # The rounding of log-odds in standard deviations of their own: sqrt(n).
@@ -197,37 +210,39 @@ def test_rates_that_round_to_zero_or_one():
 def test_joint_less_posterior_is_marginal():
     """log p(y, theta) - log p(theta | y) does not depend on theta: it is log p(y)."""
     rng = np.random.default_rng(3)
+
+    @jax.jit
+    def parts(y, n, logit, m, phi):
+        rate, p = Rate.from_logit(logit), Population(m, 1 - m, phi)
+        posterior = FAMILY.log_prior(rate, FAMILY.update(y, n, p))
+        return FAMILY.log_joint(y, n, rate, p), posterior, FAMILY.log_marginal(y, n, p)
+
     with jax.enable_x64(True):
         for _ in range(60):
             m, phi = rng.uniform(0.01, 0.99), 10 ** rng.uniform(-5, 2)
             n = int(rng.integers(0, 500))
-            y, n = numbers(rng.integers(0, n + 1), n)
-            p = population(m, phi)
-            rate = Rate.from_logit(jnp.asarray(rng.normal(0, 4)))
-            joint = FAMILY.log_joint(y, n, rate, p)
-            posterior = FAMILY.log_prior(rate, FAMILY.update(y, n, p))
-            marginal = FAMILY.log_marginal(y, n, p)
-            scale = 1 + abs(float(joint))  # what is subtracted
-            assert float(joint - posterior) == pytest.approx(float(marginal), abs=1e-11 * scale)
+            case = rng.integers(0, n + 1), n, rng.normal(0, 4), m, phi
+            joint, posterior, marginal = map(float, parts(*numbers(*case)))
+            scale = 1 + abs(joint)  # what is subtracted
+            assert joint - posterior == pytest.approx(marginal, abs=1e-11 * scale)
 
 
 def test_predictive():
     """Probabilities sum to one, and counts seen in two parts have one probability."""
     with jax.enable_x64(True):
         p = population(0.14, 1 / 16.0)
-        k = jnp.arange(31.0)
         given = numbers(30, 4, 14)
-        logs = jax.vmap(lambda k: FAMILY.log_predictive(k, *given, p))(k)
-        assert float(jnp.sum(jnp.exp(logs))) == pytest.approx(1.0, abs=1e-13)
+        log_marginal = jax.jit(FAMILY.log_marginal)
+        logs = jax.jit(jax.vmap(lambda k: FAMILY.log_predictive(k, *given, p)))(jnp.arange(31.0))
+        assert np.exp(logs).sum() == pytest.approx(1.0, abs=1e-13)
         coefficients = [
-            float(FAMILY.log_likelihood(*numbers(y, n), Rate.from_logit(jnp.asarray(0.0))))
-            + n * np.log(2)
+            float(log_likelihood(*numbers(y, n, 0.0))) + n * np.log(2)
             for y, n in ((4, 14), (7, 30), (11, 44))
         ]
-        parts = float(FAMILY.log_marginal(*numbers(4, 14), p) + logs[7])
-        whole = FAMILY.log_marginal(*numbers(11, 44), p)
+        parts = float(log_marginal(*numbers(4, 14), p)) + float(np.asarray(logs)[7])
+        whole = float(log_marginal(*numbers(11, 44), p))
         shared = coefficients[0] + coefficients[1] - coefficients[2]
-        assert parts - shared == pytest.approx(float(whole), abs=1e-12)
+        assert parts - shared == pytest.approx(whole, abs=1e-12)
 
 
 def test_coordinates_round_trip():

@@ -80,7 +80,8 @@ def test_the_potential_is_minus_the_log_joint(eta):
     places = [(0.0, 0.0, np.zeros(3)), *((*rng.normal(size=2), rng.normal(size=3)) for _ in "12")]
     with jax.enable_x64(True):
         tally = jax.tree.map(jnp.asarray, hj.Tally.of(hj.Counts(y, n)).arrays())
-        potential = _potential(NutsData(model, tally, jnp.asarray(y * 1.0), jnp.asarray(n * 1.0)))
+        data = NutsData(model, tally, jnp.asarray(y * 1.0), jnp.asarray(n * 1.0))
+        potential = jax.jit(_potential(data))
         differences = [
             float(potential({"eta": jnp.array([eta[0] + u, eta[1] + w]), "units": jnp.asarray(z)}))
             + expected(eta[0] + u, eta[1] + w, z)
