@@ -12,10 +12,12 @@ from log_gamma_oracle import cdf_of_log_beta, cdf_of_log_gamma, kolmogorov_smirn
 import hierjax.log_gamma
 from hierjax.log_gamma import log_beta_draws, log_gamma_draws
 
-SHAPES = (1e-3, 0.1, 0.5, 1.0, 2.5, 30.0, 1e4, 1e8)
+SHAPES = (1e-3, 0.1, 0.5, 0.9, 1.0, 2.5, 30.0, 1e4, 1e6, 1e8)
 BETA_SHAPES = ((1e-3, 2.0), (0.3, 0.2), (1.0, 1.0), (6.3, 24.1), (1e4, 3.0))
 DTYPES = (np.float32, np.float64)
 DRAWS = 100_000
+# All shapes at once are as many as both shapes of all beta draws: one size is compiled for them.
+MOST = DRAWS * len(SHAPES)
 FEW = 12  # wherever a few will do, so that the sampler is compiled for them once
 # A correct sampler fails one test in a million. The file makes fewer than 50 of them, so by
 # Bonferroni it would fail for fewer than one choice of its seeds in 20,000.
@@ -56,12 +58,12 @@ def without_boost(key, shapes):
 
 
 def without_rejection(key, shapes):
-    return hierjax.log_gamma._propose(key, shapes)[0]
+    return jax.jit(hierjax.log_gamma._propose)(key, shapes)[0]
 
 
 def with_the_boost_of_the_acceptance(key, shapes):
     """Boosted by the exponential compared with h(t), in place of its excess over h(t)."""
-    raised, refused = hierjax.log_gamma._propose(key, shapes + 1.0)
+    raised, refused = jax.jit(hierjax.log_gamma._propose)(key, shapes + 1.0)
     _, exponential = hierjax.log_gamma._normal_and_exponential(key, shapes.shape, shapes.dtype)
     correct = log_gamma_draws(jax.random.fold_in(key, 1), shapes)
     return jnp.where(refused, correct, raised - exponential / shapes)
@@ -79,11 +81,11 @@ def test_wrong_samplers_are_caught(sampler, shape):
 def test_elements_that_share_retries_are_uncorrelated(dtype):
     # At shape 1 one proposal in twenty is refused, so retries are as frequent as they get.
     with strict(dtype):
-        rows = np.asarray(log_gamma_draws(jax.random.key(21), jnp.ones((4, DRAWS // 4), dtype)))
+        rows = np.asarray(log_gamma_draws(jax.random.key(21), jnp.ones((4, MOST // 4), dtype)))
     correlations = np.corrcoef(rows)[np.triu_indices(4, k=1)]
     neighbours = np.corrcoef(rows[0, 1:], rows[0, :-1])[0, 1]
     # Standard error 1 / sqrt(draws in a row); five of them are exceeded once in 1.7 million.
-    assert np.abs([*correlations, neighbours]).max() < 5 / np.sqrt(DRAWS // 4)
+    assert np.abs([*correlations, neighbours]).max() < 5 / np.sqrt(MOST // 4)
 
 
 def test_no_draw_occurs_twice():
@@ -147,7 +149,8 @@ def test_rounding_refuses_nothing_at_large_shapes(dtype, shape):
     # There h(t) is x^4 / (108 d), below 1e-9 for every normal x, while what rounding leaves of its
     # cancelling terms would refuse one proposal in fifty.
     with strict(dtype):
-        _, refused = hierjax.log_gamma._propose(jax.random.key(28), jnp.full(10_000, shape, dtype))
+        shapes = jnp.full(10_000, shape, dtype)
+        _, refused = jax.jit(hierjax.log_gamma._propose)(jax.random.key(28), shapes)
     assert not np.asarray(refused).any()
 
 
@@ -220,8 +223,8 @@ def test_beta_draws_follow_the_beta_distribution(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_both_logarithms_of_a_beta_draw_are_accurate(dtype):
     epsilon = np.finfo(dtype).eps
-    a = np.repeat(np.asarray([1e-3, 2.0, 1e-3, 5.0, 1e6], dtype), 500)
-    b = np.repeat(np.asarray([2.0, 1e-3, 1e-3, 7.0, 1.0], dtype), 500)
+    a = np.repeat(np.asarray([1e-3, 2.0, 1e-3, 5.0, 1e6], dtype), 1200)
+    b = np.repeat(np.asarray([2.0, 1e-3, 1e-3, 7.0, 1.0], dtype), 1200)
     with strict(dtype):
         pair = np.asarray(log_beta_draws(jax.random.key(25), jnp.asarray(a), jnp.asarray(b)))
     assert np.isfinite(pair).all()
