@@ -194,9 +194,9 @@ def _has_gpu():
     return any(device.platform == "gpu" for device in jax.devices())
 
 
-# Each in a process of its own: a third of them by default.
+# Each in a process of its own: a sixth of them by default.
 EACH = [
-    name if i % 3 == 0 else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(BAD)
+    name if i % 6 == 0 else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(BAD)
 ]
 
 
