@@ -19,7 +19,7 @@ from hierjax.frames import free_names
 UNITS = {
     "lab": ["c", "a", "d", "b", "e"],
     "tumors": [2, 0, 5, 2, 0],
-    "rats": [19, 20, 18, 19, 0],
+    "rats": [19, 40, 18, 19, 0],
     "note": ["x", "y", "x", "z", "z"],
 }
 EVENTS = {
@@ -78,7 +78,7 @@ def test_what_a_frame_was_is_not_part_of_equality(kind):
     counts = counts_of(frame)
     assert counts.frame.native is frame
     assert counts == Counts(UNITS["tumors"], UNITS["rats"])
-    assert repr(counts) == "Counts(units=5, successes=9, trials=76)"
+    assert repr(counts) == "Counts(units=5, successes=9, trials=96)"
     assert counts.select(slice(3)).frame is None
     assert counts.append("new", 1, 2).frame is None
 
@@ -143,10 +143,10 @@ def test_a_column_holds_one_thing(kind):
 
 
 def test_mixed_types_are_found_by_row():
-    frame = pd.DataFrame(UNITS | {"rats": [19, 20, "many", 19, 0]})
+    frame = pd.DataFrame(UNITS | {"rats": [19, 40, "many", 19, 0]})
     with pytest.raises(DataError, match=r"^data frame, row 2, column 'rats': .*, found 'many'$"):
         counts_of(frame)
-    frame = pd.DataFrame(UNITS | {"rats": pd.array([19, 20, None, 19, 0], dtype="Int64")})
+    frame = pd.DataFrame(UNITS | {"rats": pd.array([19, 40, None, 19, 0], dtype="Int64")})
     with pytest.raises(DataError, match=r"^data frame, row 2, column 'rats': .*, found <NA>$"):
         counts_of(frame)
 

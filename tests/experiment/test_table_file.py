@@ -21,7 +21,7 @@ COLUMNS = {"successes": "y", "trials": "n"}
 def write_units(path, rows=120):
     """A table in no order of its counts, with cells that are easily spoilt."""
     generator = np.random.default_rng(3)
-    trials = generator.integers(0, 9, rows)
+    trials = generator.integers(0, 41, rows)
     successes = generator.binomial(trials, generator.beta(2, 5, rows))
     notes = ["", "007", '"a, b"', " x ", "1.50"]
     lines = [

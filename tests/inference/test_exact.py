@@ -89,9 +89,9 @@ def test_weights_of_zero_are_units_left_out():
 @pytest.mark.parametrize(
     "counts",
     [
-        hj.Counts([0, 5], [5, 5]),
-        hj.Counts([0, 0], [5, 5]),
-        hj.Counts([2, 0], [5, 5], weights=[0, 1]),
+        hj.Counts([0, 40], [5, 40]),
+        hj.Counts([0, 0], [5, 40]),
+        hj.Counts([2, 0], [5, 40], weights=[0, 1]),
     ],
 )
 def test_improper_posteriors_are_refused_and_proper_hyperpriors_are_not(counts):

@@ -17,6 +17,11 @@ def moments(counts, estimator="noise_corrected", **settings):
     return hj.fit(counts, method=hj.Moments(estimator), **settings)
 
 
+def seventy(successes, trials):
+    """Units repeated until there are as many as rats, for which all tests compile once."""
+    return hj.Counts(np.resize(successes, len(RATS)), np.resize(trials, len(RATS)))
+
+
 def working_coordinates(fit):
     return fit.posterior.points[0, 0]
 
@@ -162,7 +167,7 @@ def test_single_precision_is_close(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_equal_rates_are_completely_pooled(estimator, precision):
-    fit = moments(hj.Counts([1, 2, 3], [7, 14, 21]), estimator, precision=precision)
+    fit = moments(seventy([1, 2, 3], [7, 14, 21]), estimator, precision=precision)
     assert fit.status == "boundary"
     assert "complete pooling" in fit.message
     assert fit.posterior.points[0, 0, 1] == np.inf
@@ -173,7 +178,7 @@ def test_equal_rates_are_completely_pooled(estimator, precision):
 
 
 def test_rates_that_vary_less_than_binomial_noise_are_completely_pooled():
-    counts = hj.Counts([4, 5, 6, 5, 4, 6], [10] * 6)
+    counts = seventy([4, 5, 6, 5, 4, 6, 5], [10])
     fit = moments(counts)
     assert (fit.status, fit.info["correlation"] < 0) == ("boundary", True)
     assert fit.estimate("mean") == pytest.approx(0.5, rel=1e-12)
@@ -191,7 +196,7 @@ def test_rates_that_vary_less_than_binomial_noise_are_completely_pooled():
     ],
 )
 def test_counts_whose_moments_no_beta_has_fail(estimator, successes, trials):
-    fit = moments(hj.Counts(successes, trials), estimator)
+    fit = moments(seventy(successes, trials), estimator)
     assert fit.status == "failed"
     assert "no Beta has these moments" in fit.message
     with pytest.raises(InferenceError, match="no Beta has these moments"):

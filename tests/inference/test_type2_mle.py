@@ -14,6 +14,7 @@ from hierjax.inference.type2_mle import type2_mle
 RATS = hj.datasets.rat_tumors()
 OPTIMIZERS = ("lbfgs", "newton", "adam", "gradient_ascent")
 POOLED = hj.Counts([2] * 20, [10] * 20)
+TWO_STEPS = hj.Type2MLE(optimizer="gradient_ascent", learning_rate=0.5, max_steps=2)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_an_interior_maximum_is_preferred_to_complete_pooling():
 
 
 def test_too_few_steps_are_reported():
-    fit = hj.fit(RATS, method=hj.Type2MLE(max_steps=2))
+    fit = hj.fit(RATS, method=TWO_STEPS)
     assert (fit.status, fit.info["steps"]) == ("not_converged", 2)
     assert "after 2 steps" in fit.message
     assert len(fit.info["path"]) == 3
@@ -229,7 +230,7 @@ def test_single_precision_is_close(fits):
 def test_stacked_data_sets_have_the_maxima_of_each():
     rng = np.random.default_rng(7)
     rates = rng.beta(2.0, 8.0, size=(6, 30))
-    tables = [hj.Counts(rng.binomial(15, row), np.full(30, 15)) for row in rates]
+    tables = [hj.Counts(rng.binomial(40, row), np.full(30, 40)) for row in rates]
     tallies = [hj.Tally.of(counts).arrays(np.float64) for counts in tables]
     with jax.enable_x64(True):
         stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *tallies)
@@ -245,10 +246,8 @@ def test_stacked_data_sets_have_the_maxima_of_each():
 
 def test_a_fixed_learning_rate_is_used():
     """Gradient ascent's first step is the rate times the gradient per unit."""
-    fit = hj.fit(
-        RATS, method=hj.Type2MLE(optimizer="gradient_ascent", learning_rate=0.5, max_steps=1)
-    )
-    start, end = fit.info["path"]
+    fit = hj.fit(RATS, method=TWO_STEPS)
+    start, end, _ = fit.info["path"]
     step = 1e-5
     gradient = [
         (

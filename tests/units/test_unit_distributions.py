@@ -275,8 +275,8 @@ def test_a_condensed_posterior_is_small_and_has_the_same_moments():
 
 def test_where_the_hyperparameters_are_well_known_few_points_will_do():
     rng = np.random.default_rng(11)
-    trials = rng.integers(10, 200, 1000)
-    counts = hj.Counts(rng.binomial(trials, rng.beta(5, 60, 1000)), trials)
+    trials = rng.integers(10, 64, 3000)
+    counts = hj.Counts(rng.binomial(trials, rng.beta(5, 60, 3000)), trials)
     posterior = hj.fit(counts).posterior
     few = condense(posterior, is_lattice=True, error=1e-6)
     assert np.sum(few.weights > 0) <= 16
