@@ -217,7 +217,11 @@ def test_questions_without_an_answer_leave_the_others_theirs():
     [
         (["--above", "1.5"], f"questions.above: expected {RATE} or null, found 1.5"),
         (["--top", "99"], "questions.top: expected at most 3 (the number of units), found 99"),
-        (["--control", "nobody"], "expected the label of one unit, found 'nobody'"),
+        pytest.param(
+            ["--control", "nobody"],
+            "expected the label of one unit, found 'nobody'",
+            marks=pytest.mark.slow,
+        ),
         (["--above", "0.2", "--out", "x.csv"], "--above: expected no --out, or a run's directory"),
     ],
 )

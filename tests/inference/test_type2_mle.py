@@ -106,7 +106,7 @@ def test_standard_errors_come_from_the_curvature():
     np.testing.assert_allclose(table["low"][:2], table["mean"][:2] - half_width, rtol=1e-9)
 
 
-@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("precision", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_data_without_overdispersion_are_completely_pooled(precision):
     fit = hj.fit(POOLED, method=hj.Type2MLE(), precision=precision)
     assert fit.status == "boundary"
