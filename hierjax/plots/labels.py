@@ -33,7 +33,7 @@ def short(label: str, most: int = 18) -> str:
 
     Example:
         >>> short("Riverside Medical Centre, ward 15")
-        'Riverside M…ard 15'
+        'Riverside Me…rd 15'
     """
     return elided(label, most)
 

@@ -94,7 +94,7 @@ def elided(text: str, most: int) -> str:
 
     Example:
         >>> elided("Mecklenburg", 6), elided("Wake", 6)
-        ('Meck…g', 'Wake')
+        ('Mec…g', 'Wake')
     """
     if len(text) <= most:
         return text
@@ -115,7 +115,7 @@ def shortened(text: str, inches: float, size: float) -> str:
 
     Example:
         >>> shortened("Mecklenburg", 0.5, 8.5)
-        'Meck…g'
+        'Mec…g'
     """
     kept = text
     while len(kept) > 2 and width_of(kept, size) > inches:
