@@ -94,7 +94,7 @@ def elided(text: str, most: int) -> str:
 
     Example:
         >>> elided("Mecklenburg", 6), elided("Wake", 6)
-        ('Mec…g', 'Wake')
+        ('Meck…g', 'Wake')
     """
     if len(text) <= most:
         return text
