@@ -121,6 +121,20 @@ def of_batches(show: Callable[..., None], data_sets: int) -> None:
     compiled, seconds = best(whole, 5.0)
     name = f"Type-2 MLE of {data_sets:,} data sets, tallies included"
     show(name, 70, compiled, seconds, data_sets / seconds)
+    batch = hj.DataSets(successes, trials)
+    for name, method in (
+        ("exact posteriors", None),
+        ("Type-2 MLEs", hj.Type2MLE(optimizer="newton")),
+    ):
+        compiled, seconds = best(partial(answers, batch, method), 10.0)
+        name = f"{data_sets:,} {name}, all units' means and 90 % intervals"
+        show(name, 70, compiled, seconds, data_sets / seconds)
+
+
+def answers(batch: hj.DataSets, method: Any) -> Any:
+    """Arrays of a batch's answers."""
+    fits = hj.fit_batch(batch, method=method, level=0.9)
+    return fits.mean, fits.low, fits.high
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ __all__ = ["cache_directory", "prepare_jax", "silence"]
 
 # The number of that parameter in malloc.h.
 _M_ARENA_MAX = -8
+# The version of JAX whose XLA has both ways to emit loops on a CPU.
+_BOTH_EMITTERS, _EMITTERS = (0, 10), "xla_cpu_use_fusion_emitters"
 
 
 def silence() -> None:
@@ -77,6 +79,7 @@ def prepare_jax(device: str) -> None:
     _share_heaps()
     import jax
 
+    _compile_sooner(jax.__version_info__)
     directory = cache_directory()
     if directory is not None:
         jax.config.update("jax_compilation_cache_dir", str(directory))
@@ -86,6 +89,16 @@ def prepare_jax(device: str) -> None:
         jax.config.update("jax_platforms", "cpu")
     elif device == "gpu":
         _require_gpu()
+
+
+def _compile_sooner(version: tuple[int, ...]) -> None:
+    """Chooses XLA's older emitters of loops, which compile a third faster and run as fast.
+
+    Only where they are known to be there: XLA ends a process that names a flag it does not have.
+    """
+    given = os.environ.get("XLA_FLAGS", "")
+    if version[:2] == _BOTH_EMITTERS and _EMITTERS not in given:
+        os.environ["XLA_FLAGS"] = f"{given} --{_EMITTERS}=false".strip()
 
 
 def _share_heaps() -> None:
