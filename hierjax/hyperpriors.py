@@ -283,16 +283,42 @@ def _register(cls: type) -> None:
     """Makes a hyperprior a pytree of its parameters; rebuilding one does not check it again."""
     names = [field.name for field in fields(cls)]
 
-    def flatten(value: Any) -> tuple[list[Any], None]:
-        return [getattr(value, name) for name in names], None
+    def flatten(value: Any) -> tuple[list[Any], Any]:
+        parts = [getattr(value, name) for name in names]
+        leaves, structure = jax.tree.flatten(parts)
+        order = _by_name(parts)
+        return [leaves[i] for i in order], (structure, order)
 
-    def unflatten(_: None, leaves: Any) -> Any:
+    def unflatten(arrangement: Any, leaves: Any) -> Any:
+        structure, order = arrangement
+        places = dict(zip(order, leaves, strict=True))
+        parts = jax.tree.unflatten(structure, [places[i] for i in range(len(order))])
         value: Any = object.__new__(cls)
-        for name, leaf in zip(names, leaves, strict=True):
-            object.__setattr__(value, name, leaf)
+        for name, part in zip(names, parts, strict=True):
+            object.__setattr__(value, name, part)
         return value
 
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
+
+
+def _by_name(parts: list[Any]) -> tuple[int, ...]:
+    """The leaves' order by name.
+
+    NumPyro's own is that of a set, another in every process: compiled code that is kept would be
+    of no use to the next one.
+    """
+
+    def name(path: Any) -> str:
+        node, found = parts[path[0].idx], [f"{path[0].idx}"]
+        for key in path[1:]:
+            # Constraints and transforms within a distribution have an order of their own.
+            fields_of = getattr(node, "gather_pytree_data_fields", None)
+            found.append(fields_of()[key.key] if fields_of else str(key))
+            node = getattr(node, found[-1], None) if fields_of else None
+        return "/".join(found)
+
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(parts)[0]]
+    return tuple(sorted(range(len(paths)), key=lambda i: name(paths[i])))
 
 
 for _cls in (PowerLaw, MeanConcentration, Shapes):

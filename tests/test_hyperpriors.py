@@ -1,5 +1,9 @@
 """Hyperpriors against SciPy, their normalisation, and what they refuse."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -166,3 +170,37 @@ def traced_power_law(exponent):
     """A power law around a traced exponent, as transformations rebuild it."""
     leaves, structure = jax.tree.flatten(PowerLaw())
     return jax.tree.unflatten(structure, [exponent for _ in leaves])
+
+
+_LEAVES = """
+import jax, numpyro.distributions as dist, hierjax as hj
+made = dist.TransformedDistribution(dist.Normal(5.0, 6.0), dist.transforms.ExpTransform())
+hyperprior = hj.MeanConcentration(dist.Beta(1.5, 2.5), made)
+print([str(leaf) for leaf in jax.tree.leaves(hyperprior)])
+"""
+
+
+@pytest.mark.slow
+def test_leaves_have_one_order_in_every_process():
+    """Or else compiled code that is kept would be of no use to the next process."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _LEAVES],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "1234"
+    }
+    assert len(found) == 1, found
+
+
+@pytest.mark.parametrize("kind", PROPER)
+def test_leaves_make_the_hyperprior_again(kind):
+    hyperprior = PROPER[kind][0]()
+    leaves, structure = jax.tree.flatten(hyperprior)
+    again = jax.tree.unflatten(structure, leaves)
+    assert structure == jax.tree.structure(again)
+    eta = jnp.array([-0.5, 1.5])
+    assert float(again.log_density(eta)) == float(hyperprior.log_density(eta))
