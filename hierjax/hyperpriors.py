@@ -5,6 +5,7 @@ Jacobian included, and says which data make the posterior proper.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -17,7 +18,15 @@ from hierjax.errors import ModelError
 if TYPE_CHECKING:
     from numpyro.distributions import Distribution
 
-__all__ = ["HYPERPRIORS", "Hyperprior", "MeanConcentration", "PowerLaw", "Shapes", "check_proper"]
+__all__ = [
+    "HYPERPRIORS",
+    "Hyperprior",
+    "MeanConcentration",
+    "PowerLaw",
+    "Shapes",
+    "check_proper",
+    "unchecked",
+]
 
 Scalar = Float[Array, ""]
 
@@ -279,6 +288,14 @@ def _log_prob(distribution: "Distribution", value: Scalar) -> Scalar:
     return jnp.where(inside, distribution.log_prob(safe), -jnp.inf)
 
 
+def unchecked(cls: type, parts: Mapping[str, Any]) -> Any:
+    """A hyperprior of these parts, which may be traced, as they are."""
+    value: Any = object.__new__(cls)
+    for name, part in parts.items():
+        object.__setattr__(value, name, part)
+    return value
+
+
 def _register(cls: type) -> None:
     """Makes a hyperprior a pytree of its parameters; rebuilding one does not check it again."""
     names = [field.name for field in fields(cls)]
@@ -293,10 +310,7 @@ def _register(cls: type) -> None:
         structure, order = arrangement
         places = dict(zip(order, leaves, strict=True))
         parts = jax.tree.unflatten(structure, [places[i] for i in range(len(order))])
-        value: Any = object.__new__(cls)
-        for name, part in zip(names, parts, strict=True):
-            object.__setattr__(value, name, part)
-        return value
+        return unchecked(cls, dict(zip(names, parts, strict=True)))
 
     jax.tree_util.register_pytree_node(cls, flatten, unflatten)
 

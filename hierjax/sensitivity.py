@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from hierjax.effects import posterior_effects
 from hierjax.errors import InferenceError
 from hierjax.followed import Followed, New
-from hierjax.hyperpriors import Hyperprior
+from hierjax.hyperpriors import Hyperprior, unchecked
 from hierjax.influence import columns_of
 from hierjax.table import Table
 
@@ -125,8 +125,7 @@ def _replaced(owner: Any, name: str, value: Any) -> Any:
     parts = _parts(owner)
     parts[first] = _replaced(parts[first], rest, value) if rest else value
     if isinstance(owner, Hyperprior):
-        leaves, structure = jax.tree.flatten(owner, is_leaf=lambda x: x is not owner)
-        return jax.tree.unflatten(structure, [parts[name] for name in vars(owner)][: len(leaves)])
+        return unchecked(type(owner), parts)
     return type(owner)(**parts)
 
 

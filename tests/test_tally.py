@@ -149,14 +149,15 @@ def test_a_batch_of_tallies_has_every_data_sets_likelihood(largest):
     trials = rng.integers(1, largest, (3, 20))
     trials[1, 12:] = 0
     successes = rng.binomial(trials, 0.2)
-    batch, model = jax.tree.map(jnp.asarray, tally_batch(successes, trials)), hj.Model()
-    eta = jnp.array([-1.2, 2.0])
-    one = jax.jit(lambda arrays: model.log_marginal(arrays, eta))
-    found = np.asarray(jax.vmap(one)(batch))
-    for value, y, n, units in zip(found, successes, trials, batch.units, strict=True):
-        alone = hj.Tally.of(hj.Counts(y[n > 0], n[n > 0])).arrays()
-        assert float(value) == pytest.approx(float(one(alone)), rel=1e-12)
-        assert units == alone.units
+    with jax.enable_x64(True):
+        batch, model = jax.tree.map(jnp.asarray, tally_batch(successes, trials)), hj.Model()
+        eta = jnp.array([-1.2, 2.0])
+        one = jax.jit(lambda arrays: model.log_marginal(arrays, eta))
+        found = np.asarray(jax.vmap(one)(batch))
+        for value, y, n, units in zip(found, successes, trials, batch.units, strict=True):
+            alone = hj.Tally.of(hj.Counts(y[n > 0], n[n > 0])).arrays()
+            assert float(value) == pytest.approx(float(one(alone)), rel=1e-12)
+            assert units == alone.units
 
 
 @pytest.mark.parametrize("largest", [6, 10**9])

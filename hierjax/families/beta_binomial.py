@@ -306,12 +306,19 @@ class BetaBinomial:
         """
         m, c, phi = population
 
-        def rising(share: Scalar, above: Float[Any, "counts"]) -> Scalar:
-            k_phi = jnp.arange(above.shape[0], dtype=phi.dtype) * phi
-            return jnp.sum(above * jnp.log(share + k_phi))
+        length = tally.trials_above.shape[0]
 
-        total = tally.log_coefficient + rising(m, tally.successes_above)
-        total += rising(c, tally.failures_above) - rising(jnp.ones_like(m), tally.trials_above)
+        def weighted(above: Float[Any, "counts"], share: Scalar) -> Float[Array, "trials"]:
+            k_phi = jnp.arange(above.shape[0], dtype=phi.dtype) * phi
+            return jnp.pad(above * jnp.log(share + k_phi), (0, length - above.shape[0]))
+
+        # Before they are summed, terms of one k cancel in part.
+        k_phi = jnp.arange(length, dtype=phi.dtype) * phi
+        total = tally.log_coefficient + jnp.sum(
+            weighted(tally.successes_above, m)
+            + weighted(tally.failures_above, c)
+            - tally.trials_above * jnp.log1p(k_phi)
+        )
         if tally.pair_trials.shape[0]:
             pairs = jax.vmap(BetaBinomial.log_marginal, in_axes=(0, 0, None))(
                 tally.pair_successes, tally.pair_trials, population
