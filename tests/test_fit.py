@@ -170,6 +170,7 @@ def test_quantiles_of_units_rise_with_the_level(fit):
     assert np.all((tables[-1]["low"] > 0) & (tables[-1]["high"] < 1))
 
 
+@pytest.mark.slow
 def test_draws_have_the_distribution_of_the_quantiles(fit):
     draws = fit.sample(4000, jax.random.key(51))
     assert draws.shape == (4000, 2)

@@ -99,6 +99,7 @@ def test_data_sets_of_one_size_class_compile_once(batch, exact):
     assert fitting._chunk._cache_size() == before
 
 
+@pytest.mark.slow
 def test_failures_are_statuses(batch):
     hopeless = hj.Counts([0, 0, 4], [3, 5, 4])
     mixed = hj.DataSets.of([hopeless, *DATA[:3]])

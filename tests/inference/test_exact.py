@@ -59,6 +59,7 @@ def test_a_coarse_rule_is_refined_until_its_error_is_small():
     assert error.max() < 0.01 * coarse.info["error_estimate"]
 
 
+@pytest.mark.slow
 def test_single_precision_is_close():
     single, double = hj.fit(RATS, precision="float32"), exact()
     assert single.status == "converged"

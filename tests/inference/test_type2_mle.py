@@ -218,6 +218,7 @@ def test_units_without_trials_change_nothing():
     np.testing.assert_allclose(one.summary()["mean"], other.summary()["mean"], rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_single_precision_is_close(fits):
     single, double = hj.fit(RATS, method=hj.Type2MLE(), precision="float32"), fits["lbfgs"]
     assert single.status == "converged"
@@ -227,6 +228,7 @@ def test_single_precision_is_close(fits):
     np.testing.assert_allclose(single.units()["mean"], double.units()["mean"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_stacked_data_sets_have_the_maxima_of_each():
     rng = np.random.default_rng(7)
     rates = rng.beta(2.0, 8.0, size=(6, 30))
