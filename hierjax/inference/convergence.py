@@ -49,16 +49,21 @@ def effective_sample_sizes(draws: Draws) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     arviz = import_arviz()
     draws = np.asarray(draws, np.float64)
-    bulk = float(arviz.ess(draws, method="bulk"))
-    tail = float(arviz.ess(draws, method="tail", prob=(0.05, 0.95)))
-    return bulk, tail, float(arviz.rhat(draws))
+    bulk = _scalar(arviz.ess(draws, method="bulk"))
+    tail = _scalar(arviz.ess(draws, method="tail", prob=(0.05, 0.95)))
+    return bulk, tail, _scalar(arviz.rhat(draws))
+
+
+def _scalar(value: Any) -> float:
+    """ArviZ's answer, an array of one number where Numba is installed."""
+    return float(np.asarray(value).item())
 
 
 def mean_error(draws: Draws) -> float:
     """Monte Carlo standard error of the mean of one quantity."""
     if draws.shape[1] < 4 or np.ptp(draws) == 0:
         return float("nan")
-    return float(import_arviz().mcse(np.asarray(draws, np.float64), method="mean"))
+    return _scalar(import_arviz().mcse(np.asarray(draws, np.float64), method="mean"))
 
 
 def judge_draws(

@@ -1,7 +1,7 @@
 """Type-2 maximum likelihood (empirical Bayes): the mode of the log-marginal likelihood."""
 
 from functools import partial
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,13 @@ class Optimum(NamedTuple):
     pooled: Float[Array, ""]
     pooled_log_marginal: Float[Array, ""]
     pooled_slope: Float[Array, ""]
+
+    @property
+    def pooled_is_best(self) -> Any:
+        """Whether complete pooling is the maximum, but for rounding of the log-marginals."""
+        slack = 8 * jnp.finfo(self.eta.dtype).eps * abs(self.log_marginal)
+        highest = self.pooled_log_marginal >= self.log_marginal - slack
+        return (self.pooled_slope <= 0) & highest
 
 
 def _start(model: Model, tally: TallyArrays) -> Float[Array, "2"]:
@@ -179,18 +186,21 @@ class Type2MLE:
         """Most steps to take, the default filled in."""
         return self.max_steps or (200 if self.optimizer in ("lbfgs", "newton") else 20_000)
 
+    def tolerance(self, dtype: Any) -> float:
+        """Largest entry of the gradient per unit at which to stop, the default filled in."""
+        return self.gradient_tolerance or (1e-10 if dtype == np.float64 else 1e-5)
+
     def run(self, problem: Problem) -> Result:
         """Maximises and says whether the maximum is one; see `Type2MLE`."""
         if message := _no_maximum(problem):
             return Result(None, Status.FAILED, message)
         dtype = problem.dtype
-        default = 1e-10 if dtype == np.float64 else 1e-5
         rate = self.learning_rate
         with Stopwatch() as watch:
             optimum = type2_mle(
                 problem.model,
                 jax.tree.map(jnp.asarray, problem.tally()),
-                jnp.asarray(self.gradient_tolerance or default, dtype),
+                jnp.asarray(self.tolerance(dtype), dtype),
                 None if rate is None else jnp.asarray(rate, dtype),
                 None if problem.start is None else jnp.asarray(problem.start, dtype),
                 optimizer=self.optimizer,
@@ -230,10 +240,7 @@ def _judge(optimum: Optimum, seconds: dict[str, float]) -> Result:
         "pooled_slope": float(optimum.pooled_slope),
     }
     eta, information = optimum.eta, optimum.information
-    # Rounding of the log-marginals decides nothing that matters.
-    slack = 8 * np.finfo(eta.dtype).eps * abs(optimum.log_marginal)
-    pooled_is_best = optimum.pooled_log_marginal >= optimum.log_marginal - slack
-    if optimum.pooled_slope <= 0 and pooled_is_best:
+    if optimum.pooled_is_best:
         message = (
             "no overdispersion: the likelihood is largest at complete pooling, where its "
             f"derivative in 1/(alpha+beta) is {float(optimum.pooled_slope):.4g}"

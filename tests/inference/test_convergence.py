@@ -6,6 +6,7 @@ import pytest
 from hierjax.inference.convergence import (
     after_warmup,
     effective_sample_sizes,
+    import_arviz,
     judge_draws,
     mean_error,
     result_of_draws,
@@ -41,6 +42,14 @@ def test_correlated_draws_count_for_less():
     # 80,000 draws of which one in nine counts; the estimate errs by a few percent.
     assert bulk == pytest.approx(80_000 / 9, rel=0.15)
     assert mean_error(values) == pytest.approx(np.sqrt(9 / 80_000), rel=0.08)
+
+
+def test_one_number_in_an_array_is_a_number(monkeypatch):
+    """As ArviZ 0.23 answers where Numba is installed."""
+    arviz, plain = import_arviz(), mean_error(GOOD[..., 0])
+    error = arviz.mcse
+    monkeypatch.setattr(arviz, "mcse", lambda *args, **kwargs: np.array([error(*args, **kwargs)]))
+    assert mean_error(GOOD[..., 0]) == plain
 
 
 def test_good_draws_have_converged():
