@@ -107,3 +107,26 @@ def unit_position(
     if not hint and isinstance(label, str):
         hint = did_you_mean(label, map(str, labels))
     raise error(f"{name}: expected the label of one unit, found {label!r}{hint}")
+
+
+def of_kind(name: str, value: Any, kinds: Any, expected: str) -> None:
+    """Refuses what is of no kind that would do, before it fails somewhere else.
+
+    Args:
+        name: What the error calls it.
+        value: What was given.
+        kinds: Classes that will do.
+        expected: What they are.
+
+    Raises:
+        ConfigError: If it is of none of them.
+
+    Example:
+        >>> try:
+        ...     of_kind("method", "gibbs", int, "a method's settings")
+        ... except ConfigError as error:
+        ...     print(error)
+        method: expected a method's settings, found 'gibbs'
+    """
+    if not isinstance(value, kinds):
+        raise ConfigError(f"{name}: expected {expected}, found {value!r}")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from hierjax import checks, influence, sensitivity, storage, updating
-from hierjax.asked import probability
+from hierjax.asked import of_kind, probability
 from hierjax.counts import Counts
 from hierjax.decisions import Decisions
 from hierjax.draws import Draws
@@ -62,7 +62,7 @@ def fit(
     Raises:
         ModelError: If the posterior would be improper, or the method cannot do the model.
         TypeError: If a method that draws is given no typed key.
-        ConfigError: If the precision is unknown.
+        ConfigError: If the precision is unknown, or counts, model or method are something else.
 
     Example:
         >>> import hierjax as hj
@@ -73,6 +73,9 @@ def fit(
     if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
     model, method = model or Model(), method or Quadrature()
+    of_kind("counts", counts, Counts, "Counts")
+    of_kind("model", model, Model, "a Model")
+    of_kind("method", method, Method, "a method's settings, such as Gibbs()")
     with jax.enable_x64(precision == "float64"):
         problem = Problem(model, counts, DTYPES[precision], key, progress, checkpoint)
         result = method.run(problem).on_host()

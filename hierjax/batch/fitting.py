@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Shaped
 
-from hierjax.asked import among, probability, whole_number
+from hierjax.asked import among, of_kind, probability, whole_number
 from hierjax.batch.data_sets import DataSets
 from hierjax.batch.inferred import STATUSES, BatchMethod, Inferred, batch_method, infer
 from hierjax.fitted import DTYPES, Precision
@@ -152,6 +152,8 @@ def fit_batch(
         >>> fits.mean.shape, set(fits.status) <= {"converged", "boundary"}
         ((20, 70), True)
     """
+    of_kind("data_sets", data_sets, DataSets, "DataSets")
+    of_kind("model", model or Model(), Model, "a Model")
     model, method = model or Model(), batch_method(method or _LEAN)
     among("precision", precision, tuple(DTYPES))
     tails = (1 - probability("level", level)) / 2

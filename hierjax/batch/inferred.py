@@ -50,7 +50,7 @@ def batch_method(method: Method) -> BatchMethod:
     """
     if isinstance(method, (Moments, Type2MLE, Quadrature)):
         return method
-    raise ModelError(f"fit_batch: expected moments, type2_mle or quadrature, found {method.name}")
+    raise ModelError(f"fit_batch: expected moments, type2_mle or quadrature, found {method!r}")
 
 
 def infer(
@@ -116,20 +116,16 @@ def _by_quadrature(
 
 def _by_ascent(method: Type2MLE, model: Model, tally: TallyArrays) -> tuple[RowMixture, Inferred]:
     dtype = tally.units.dtype
-    tolerance = method.gradient_tolerance or (1e-10 if dtype == jnp.float64 else 1e-5)
     rate = method.learning_rate
     optimum = type2_mle(
         model,
         tally,
-        jnp.asarray(tolerance, dtype),
+        jnp.asarray(method.tolerance(dtype), dtype),
         None if rate is None else jnp.asarray(rate, dtype),
         optimizer=method.optimizer,
         max_steps=method.most_steps,
     )
-    slack = 8 * jnp.finfo(dtype).eps * jnp.abs(optimum.log_marginal)
-    is_pooled = (optimum.pooled_slope <= 0) & (
-        optimum.pooled_log_marginal >= optimum.log_marginal - slack
-    )
+    is_pooled = optimum.pooled_is_best
     eta = jnp.where(is_pooled, jnp.stack([optimum.pooled, jnp.inf]), optimum.eta)
     (a, b), (_, d) = optimum.information
     determinant = a * d - b * b

@@ -141,7 +141,11 @@ def test_progress_ends_with_all(batch):
     [
         ({"level": 1.0}, ConfigError, "level: expected a probability"),
         ({"chunk": 0}, ConfigError, "chunk: expected a whole number of at least 1"),
-        ({"method": hj.NUTS()}, ModelError, "expected moments, type2_mle or quadrature"),
+        (
+            {"method": hj.NUTS()},
+            ModelError,
+            "expected moments, type2_mle or quadrature, found NUTS",
+        ),
     ],
 )
 def test_what_is_refused(batch, settings, error, message):
