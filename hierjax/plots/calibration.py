@@ -3,95 +3,25 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy.special import bdtr, gammaln, ndtri
 
 from hierjax.checks import LooPit, PredictiveCheck
+from hierjax.checks.uniformity import uniform_band
 from hierjax.fitting import Fit
 from hierjax.keys import require_key
 from hierjax.plots.style import INK, RAW, method_styles, new_axes, outside_legend, styled
 
-__all__ = ["loo_pit", "posterior_predictive", "uniform_band"]
+__all__ = ["loo_pit", "posterior_predictive"]
 
-_LEVELS = 40
 _FINE = 400
-# Sizes up to which the band's probability, and its ends, are worked out count by count.
-_MOST_EXACT, _MOST_COUNTED = 300, 20_000
 _BINS = 28
 _WORDS = {
     "zeros": "units without a success",
     "largest_rate": "largest raw rate",
     "variance_of_rates": "variance of raw rates",
 }
-
-
-def _allowed(
-    units: int, levels: Float[np.ndarray, "levels"], tail: float
-) -> tuple[Int[np.ndarray, "levels"], Int[np.ndarray, "levels"]]:
-    """Least and greatest counts below each level, a tail being cut off at either side."""
-    if units > _MOST_COUNTED:
-        reach = -ndtri(tail) * np.sqrt(units * levels * (1 - levels))
-        ends = np.floor(units * levels - reach), np.ceil(units * levels + reach)
-        return ends[0].astype(int), ends[1].astype(int)
-    cdf = bdtr(np.arange(units + 1.0), units, levels[:, None])
-    return (cdf < tail).sum(axis=1), (cdf < 1 - tail).sum(axis=1)
-
-
-def _inside(units: int, levels: Float[np.ndarray, "levels"], tail: float) -> float:
-    """Probability that the counts of uniform numbers stay within all of the pointwise limits."""
-    logs = gammaln(np.arange(units + 1) + 1.0)
-    low, high = _allowed(units, levels, tail)
-    before, states, mass = 0.0, np.array([0]), np.array([1.0])
-    for level, first, last in zip(levels, low, high, strict=True):
-        following = np.arange(first, last + 1)
-        gained = following - states[:, None]
-        share = (level - before) / (1 - before)
-        left = (units - states)[:, None]
-        possible = (gained >= 0) & (gained <= left)
-        gained = np.where(possible, gained, 0)
-        log_p = logs[left] - logs[gained] - logs[left - gained]
-        log_p = log_p + gained * np.log(share) + (left - gained) * np.log1p(-share)
-        mass = mass @ np.where(possible, np.exp(log_p), 0.0)
-        before, states = level, following
-    return float(mass.sum())
-
-
-def uniform_band(
-    units: int, probability: float = 0.95
-) -> tuple[Float[np.ndarray, "levels"], Float[np.ndarray, "levels"], Float[np.ndarray, "levels"]]:
-    """Where distribution functions of that many uniform numbers stay, all along, by a probability.
-
-    The limits cut off equal binomial tails at every level, as small as makes the simultaneous
-    probability right. That probability follows exactly from the counts, which are a Markov chain
-    from level to level (Säilynoja, Bürkner & Vehtari 2022, *Statistics and Computing* 32:32, sec.
-    2.2); for more than 300 numbers the tails of 300 are taken.
-
-    Args:
-        units: How many numbers.
-        probability: Of staying within the band.
-
-    Returns:
-        Levels strictly between 0 and 1, and the band's lower and upper ends there.
-
-    Example:
-        >>> levels, low, high = uniform_band(100)
-        >>> at = int(abs(levels - 0.5).argmin())
-        >>> print(f"{low[at]:.2f} {high[at]:.2f}")
-        0.36 0.64
-    """
-    levels = np.arange(1, _LEVELS) / _LEVELS
-    size = min(units, _MOST_EXACT)
-    least, most = np.log(1e-5), np.log(0.5 * (1 - probability))
-    for _ in range(18):
-        middle = 0.5 * (least + most)
-        if _inside(size, levels, float(np.exp(middle))) >= probability:
-            least = middle
-        else:
-            most = middle
-    low, high = _allowed(units, levels, float(np.exp(least)))
-    return levels, low / units, high / units
 
 
 @styled

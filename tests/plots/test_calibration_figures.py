@@ -8,31 +8,9 @@ from figure_fits import point_fit
 import hierjax as hj
 from hierjax.checks import LooPit
 from hierjax.checks.predictive import PredictiveCheck
+from hierjax.checks.uniformity import uniform_band
 from hierjax.plots import loo_pit, posterior_predictive
-from hierjax.plots.calibration import uniform_band
 from hierjax.plots.style import new_panels
-
-
-@pytest.mark.parametrize("units", [2, 70, 1000])
-def test_band_holds_uniform_numbers_as_often_as_it_says(units):
-    levels, low, high = uniform_band(units, 0.9)
-    rng = np.random.default_rng(units)
-    size = 4000
-    bins = np.diff(np.concatenate([[0.0], levels, [1.0]]))
-    ecdf = rng.multinomial(units, bins, size).cumsum(axis=1)[:, :-1] / units
-    inside = np.mean(((ecdf >= low - 1e-12) & (ecdf <= high + 1e-12)).all(axis=1))
-    # Standard error 0.0047: four of them below, a false alarm once in 30,000. Counts are whole, so
-    # that with few units the band may hold more; with more than 300 it is worked out for 300.
-    assert inside > 0.9 - 0.019
-    if units >= 70:
-        assert inside < 0.9 + 0.03
-
-
-def test_large_bands_shrink_as_the_root_of_the_units():
-    levels, low, high = uniform_band(10**6)
-    _, less, more = uniform_band(10**4)
-    middle = int(np.argmin(abs(levels - 0.5)))
-    assert (high - low)[middle] * 10 == pytest.approx((more - less)[middle], rel=0.05)
 
 
 def test_pit_curve_is_the_distribution_less_the_level():
