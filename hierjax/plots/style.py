@@ -21,6 +21,7 @@ __all__ = [
     "MethodStyle",
     "is_complete_pooling",
     "leading",
+    "method_color",
     "method_styles",
     "named",
     "new_axes",
@@ -121,6 +122,11 @@ def named(fits: Fit | Mapping[str, Fit]) -> dict[str, Fit]:
     if not found:
         raise ValueError(f"fits: expected at least one that found something, found {list(given)}")
     return found
+
+
+def method_color(name: str) -> str:
+    """The color of a method in every figure; a dark one if the name is no method's."""
+    return _COLORS.get(name, INK)
 
 
 def method_styles(fits: Mapping[str, Fit]) -> dict[str, MethodStyle]:

@@ -163,9 +163,11 @@ class Calibration:
         second = (cells**2 - 1) / 12
         fourth = (cells**2 - 1) * (3 * cells**2 - 7) / 240
         root = np.sqrt(len(found))
+        with np.errstate(invalid="ignore"):  # ranks among a single draw have no spread
+            spread = (np.mean(away**2) - second) / np.sqrt(fourth - second**2) * root
         return (
             float(away.mean() / np.sqrt(second) * root),
-            float((np.mean(away**2) - second) / np.sqrt(fourth - second**2) * root),
+            float(spread),
             float(chi_square),
             simultaneous_p_value(self.below(parameter), len(found), self.cuts() / cells),
         )
