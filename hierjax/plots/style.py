@@ -22,6 +22,7 @@ __all__ = [
     "is_complete_pooling",
     "leading",
     "method_color",
+    "method_label",
     "method_styles",
     "named",
     "new_axes",
@@ -33,6 +34,7 @@ __all__ = [
     "reference",
     "rows_shown",
     "styled",
+    "styles_of",
     "unit_table",
 ]
 
@@ -46,6 +48,8 @@ _COLORS = {
     "nuts": "#009E73",
     "gibbs": "#E69F00",
     "collapsed_gibbs": "#56B4E9",
+    "no_pooling": "#9a9a9a",
+    "complete_pooling": "#5a5a5a",
 }
 _OTHER_COLORS = ("#7F5539", "#5E4FA2", "#8A8D00")
 _LABELS = {
@@ -55,6 +59,8 @@ _LABELS = {
     "nuts": "NUTS",
     "gibbs": "Gibbs",
     "collapsed_gibbs": "Collapsed Gibbs",
+    "no_pooling": "No pooling",
+    "complete_pooling": "Complete pooling",
 }
 _DASHES = ((0, ()), (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
@@ -129,6 +135,11 @@ def method_color(name: str) -> str:
     return _COLORS.get(name, INK)
 
 
+def method_label(name: str) -> str:
+    """What figures and reports call a method; the name itself if it is no method's."""
+    return _LABELS.get(name, name)
+
+
 def method_styles(fits: Mapping[str, Fit]) -> dict[str, MethodStyle]:
     """One color a method, whatever else is drawn; one dash and marker a fit.
 
@@ -138,16 +149,27 @@ def method_styles(fits: Mapping[str, Fit]) -> dict[str, MethodStyle]:
     Returns:
         A style for every name.
     """
+    return styles_of({name: fit.method.name for name, fit in fits.items()})
+
+
+def styles_of(methods: Mapping[str, str]) -> dict[str, MethodStyle]:
+    """As `method_styles`, of fits of which only the methods are known.
+
+    Args:
+        methods: Names of methods by the names of fits.
+
+    Returns:
+        A style for every fit.
+    """
     order = list(_COLORS)
-    methods = [fit.method.name for fit in fits.values()]
-    others = [name for name in dict.fromkeys(methods) if name not in _COLORS]
+    others = [method for method in dict.fromkeys(methods.values()) if method not in _COLORS]
     colors = {
         **_COLORS,
         **{name: _OTHER_COLORS[i % len(_OTHER_COLORS)] for i, name in enumerate(others)},
     }
     order += others
     styles: dict[str, MethodStyle] = {}
-    for name, method in zip(fits, methods, strict=True):
+    for name, method in methods.items():
         label = _LABELS.get(method, name) if name == method else name
         # The n-th fit of a method takes the n-th dash after the method's own.
         shift = order.index(method) + [s.color for s in styles.values()].count(colors[method])
