@@ -2,16 +2,20 @@
 
 from types import SimpleNamespace
 
+import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy.special import expit, logit
 from scipy.stats import binom, chisquare
 
+import hierjax as hj
 from hierjax.batch.data_sets import DataSets
 from hierjax.checks.uniformity import uniform_band
+from hierjax.datasets.trials import UniformTrials
 from hierjax.errors import ConfigError, DataError
 from hierjax.studies.calibration import Calibration, Verdict, calibration, holm, ranks
-from hierjax.studies.simulation import Simulated
+from hierjax.studies.simulation import Simulated, simulate_prior
 
 DRAWS = 49
 
@@ -228,3 +232,24 @@ def test_holm_is_that_of_its_definition():
     expected = [max(order[j] * (6 - j) for j in range(i + 1)) for i in range(6)]
     assert sorted(holm(p)) == pytest.approx(np.minimum(expected, 1))
     assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.slow
+def test_quadrature_passes_under_its_own_hyperprior_and_fails_under_another():
+    mean = dist.Beta(2.0, 6.0)
+    own, other = (hj.MeanConcentration(mean, dist.LogNormal(at, 1.0)) for at in (2.0, 3.0))
+    key_truth, key_fit = jax.random.split(jax.random.key(31))
+    trials = UniformTrials(5, 40)
+    truth = simulate_prior(key_truth, own, units=20, trials=trials, data_sets=600)
+    method = hj.Quadrature(rows=24, columns=16, tolerance=0.03)
+    found = {}
+    for name, hyperprior in (("own", own), ("other", other)):
+        model = hj.Model(hyperprior=hyperprior)
+        fits = hj.fit_batch(truth.data_sets, model, method, key=key_fit, draws=49, rates=(0, 19))
+        found[name] = calibration(truth, fits, (0, 19))
+    # A choice of keys fails once in 100.
+    assert found["own"].verdict() is Verdict.PASSED
+    assert not found["own"].p_values()["failed"].any()
+    assert found["other"].verdict() is Verdict.FAILED
+    # Concentrations are drawn too high: the true ones have low ranks.
+    assert found["other"].p_values()["mean_z"][1] < -4
