@@ -44,8 +44,8 @@ class Marks(NamedTuple):
     """
 
     methods: list[str]
-    values: Float[np.ndarray, "methods places"]
-    errors: Float[np.ndarray, "methods places"]
+    values: Float[np.ndarray, "rows columns"]
+    errors: Float[np.ndarray, "rows columns"]
     styles: dict[str, MethodStyle]
 
     @classmethod
@@ -175,7 +175,7 @@ def _beyond(ax: Axes, y: float, value: float, is_low: bool, color: str) -> None:
     )
 
 
-def lines(ax: Axes, marks: Marks, x: Float[np.ndarray, "places"]) -> None:
+def lines(ax: Axes, marks: Marks, x: Float[np.ndarray, "columns"]) -> None:
     """Methods as lines along an axis of numbers, within the vertical axis's limits.
 
     A method that is not all inside is told of in the legend. Where there are few places,
@@ -224,7 +224,7 @@ def _legend(ax: Axes, handles: list[Any], left: float) -> None:
     outside_legend(ax, columns, handles)
 
 
-def _outside(values: Float[np.ndarray, "places"], ax: Axes) -> str:
+def _outside(values: Float[np.ndarray, "columns"], ax: Axes) -> str:
     """Which values a line has that is left out."""
     ends = sorted({float(np.nanmin(values)), float(np.nanmax(values))})
     is_share = isinstance(ax.yaxis.get_major_formatter(), _Percent)
@@ -238,7 +238,7 @@ def shares_axis(axis: Any) -> None:
     axis.set_major_formatter(_Percent())
 
 
-def numbers_axis(ax: Axes, x: Float[np.ndarray, "places"]) -> None:
+def numbers_axis(ax: Axes, x: Float[np.ndarray, "columns"]) -> None:
     """The horizontal axis for numbers above 0, logarithmic where they differ much."""
     if x.min() > 0 and x.max() > 8 * x.min():
         ax.set_xscale("log")

@@ -143,6 +143,6 @@ def _interval(
     return low, high
 
 
-def _median(values: Float[np.ndarray, "data_sets"]) -> float:
+def _median(values: Float[np.ndarray, "batch"]) -> float:
     """The middle one, of an even number the lower: infinite ones have no mean."""
     return float(np.quantile(values, 0.5, method="inverted_cdf")) if len(values) else np.nan
