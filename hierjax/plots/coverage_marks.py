@@ -211,10 +211,13 @@ def lines(ax: Axes, marks: Marks, x: Float[np.ndarray, "columns"]) -> None:
 
 def _legend(ax: Axes, handles: list[Any], left: float) -> None:
     """A legend in as many columns as there is room for, the axes being so far from the left."""
-    figure = ax.get_figure(root=True)
+    figure, spec = ax.get_figure(root=True), ax.get_subplotspec()
     assert figure is not None
-    has_layout = figure.get_layout_engine() is not None
-    room = figure.get_size_inches()[0] - left - 0.2 if has_layout else axes_inches(ax)[0]
+    if figure.get_layout_engine() is None:
+        room = axes_inches(ax)[0]
+    else:
+        share = 1.0 if spec is None else len(spec.colspan) / spec.get_gridspec().ncols
+        room = share * figure.get_size_inches()[0] - left - 0.2
     widths = np.array([0.62 + width_of(handle.get_label(), 9.5) for handle in handles])
     for columns in (3, 2, 1):
         lines_each = -(-len(widths) // columns)
