@@ -15,7 +15,7 @@ from hierjax.experiment.run_directory import RunDirectory
 from hierjax.experiment.runner import MethodFits, Prepared, Stages, Watch, fit_all, statuses
 from hierjax.fitting import Fit
 
-__all__ = ["run"]
+__all__ = ["changed_versions", "run"]
 
 _NEEDED_LATER = ("arviz", "hierjax.plots", "hierjax.experiment.report")
 
@@ -53,7 +53,7 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
         "data": data,
         **environment(),
     }
-    changed = _changed_versions(directory.manifest(), manifest)
+    changed = changed_versions(directory.manifest(), manifest)
     directory.begin(plain, manifest)
     try:
         found = fit_all(
@@ -142,8 +142,16 @@ def _without_seconds(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     }
 
 
-def _changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is not as it was when a run was begun that is now resumed."""
+def changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not as it was when a run was begun that is now resumed.
+
+    Args:
+        before: The manifest of the run when it was begun; empty if there is none.
+        now: The manifest now.
+
+    Returns:
+        A warning, if there is need for one.
+    """
     old, new = before.get("versions", {}), now["versions"]
     changed = [
         f"{name} {old[name]} (now {new.get(name)})" for name in old if old[name] != new.get(name)

@@ -23,7 +23,7 @@ __all__ = ["fit", "info", "run", "schema"]
 
 
 def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) -> None:
-    """Runs a configuration and prints one line a method.
+    """Runs a configuration of any kind and prints one line a method.
 
     Args:
         config: The YAML file.
@@ -36,17 +36,22 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
         typer.Exit: If every method failed.
     """
     silence()
-    from hierjax.experiment.config import load
+    from hierjax.experiment.config import analysis, load
     from hierjax.experiment.run_directory import require_directory_name
 
     if out is not None:
         require_directory_name(out)
     checked = load(config, changes)
+    path = out or Path("runs") / checked.name
+    if checked.kind != "analysis":
+        from hierjax.experiment.study_commands import run_and_print
+
+        run_and_print(checked, path, resume)
+        return
     from hierjax.experiment import terminal
     from hierjax.experiment.runner import prepare
 
-    path = out or Path("runs") / checked.name
-    record = _written(prepare(checked), path, resume)
+    record = _written(prepare(analysis(checked)), path, resume)
     if record is not None:
         terminal.overview(record, terminal.console())
         _conclude(record, path)
@@ -151,10 +156,11 @@ def _fit_in_memory(
     from hierjax.reading import read_counts
 
     loaded = with_warnings(lambda: read_counts(file, **names))
-    from hierjax.experiment.config import validated
+    from hierjax.experiment.config import analysis, validated
     from hierjax.experiment.runner import prepare
 
-    prepared = prepare(validated(dict(given), "hierjax fit", changes), loaded)
+    config = analysis(validated(dict(given), "hierjax fit", changes))
+    prepared = prepare(config, loaded)
     if out is None:
         _print_fit(prepared)
     elif record := _written(prepared, out, resume):
@@ -163,13 +169,12 @@ def _fit_in_memory(
 
 
 def schema() -> None:
-    """Prints the JSON Schema of configurations."""
+    """Prints the JSON Schema of configurations of every kind."""
     import json
 
-    from hierjax.experiment.schema import Config
+    from hierjax.experiment.kinds import json_schema
 
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    print(json.dumps(dialect | Config.model_json_schema(), indent=2))
+    print(json.dumps(json_schema(), indent=2))
 
 
 def info() -> None:

@@ -26,6 +26,8 @@ _TYPES = {
     "object": "keys with values",
     "null": "null",
 }
+# Keys that decide between the branches of a union.
+_TAGS = ("kind", "method")
 _LIMITS = {
     "minimum": "of at least",
     "exclusiveMinimum": "above",
@@ -102,12 +104,15 @@ def _complaint(detail: ErrorDetails, schema: Schema, given: Any) -> tuple[Path, 
 def _locate(location: Path, given: Any, missing: bool) -> tuple[Path, Any]:
     """An error's path through what was given, without the branches of unions, and its value."""
     path: list[str | int] = []
-    value = given
+    value, told = given, False
     for depth, part in enumerate(location):
+        if isinstance(value, Mapping) and not told and part in (value.get(tag) for tag in _TAGS):
+            told = True  # a union's branch, though a key may be called so too
+            continue
         inside = isinstance(value, Mapping) and part in value
         inside |= isinstance(value, list | tuple) and isinstance(part, int) and part < len(value)
         if inside:
-            value = value[part]
+            value, told = value[part], False
         if inside or (missing and depth == len(location) - 1):
             path.append(part)
     return tuple(path), value
@@ -144,6 +149,11 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
         elif "anyOf" in here and isinstance(value, list | tuple):
             here = next((s for s in here["anyOf"] if s.get("type") == "array"), {})
+        elif _one_or_many(here):
+            many = isinstance(value, list | tuple)
+            here = next(s for s in here["oneOf"] if (s.get("type") == "array") == many)
+        elif "anyOf" in here and isinstance(value, Mapping):
+            here = next((s for s in here["anyOf"] if s.get("type") != "null"), {})
         elif "discriminator" in here and isinstance(value, Mapping):
             tag = value.get(here["discriminator"]["propertyName"])
             mapping = here["discriminator"]["mapping"]
@@ -154,12 +164,19 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             return here
 
 
+def _one_or_many(here: Schema) -> bool:
+    """Whether one of something or a list of them may stand there."""
+    return "oneOf" in here and "discriminator" not in here
+
+
 def _options(here: Schema) -> Sequence[Any]:
     return here.get("enum", [])
 
 
 def _describe(here: Schema, schema: Schema) -> str:
     """The values that a part of the JSON Schema allows, in words."""
+    if _one_or_many(here):
+        return f"{_describe(here['oneOf'][0], schema)}, or a list of them"
     here = _resolve(here, schema, None)
     if "const" in here:
         return str(here["const"])

@@ -18,14 +18,23 @@ from hierjax.reading import read_counts
 # all is refused without.
 if TYPE_CHECKING:
     from hierjax.experiment.complaints import Path as KeyPath
-    from hierjax.experiment.schema import Config, QuestionsConfig
+    from hierjax.experiment.kinds import AnyConfig
+    from hierjax.experiment.schema import Config, DataConfig, QuestionsConfig
 
-__all__ = ["check_questions", "load", "load_counts", "new_units", "resolved", "validated"]
+__all__ = [
+    "analysis",
+    "check_questions",
+    "load",
+    "load_counts",
+    "new_units",
+    "resolved",
+    "validated",
+]
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]")
 
 
-def load(path: Path, settings: Iterable[str] = ()) -> "Config":
+def load(path: Path, settings: Iterable[str] = ()) -> "AnyConfig":
     """Reads and checks a configuration.
 
     Args:
@@ -56,7 +65,7 @@ def validated(
     settings: Iterable[str] = (),
     lines: yaml_text.Lines | None = None,
     directory: Path | None = None,
-) -> "Config":
+) -> "AnyConfig":
     """Checks a configuration.
 
     Args:
@@ -84,26 +93,49 @@ def validated(
     from pydantic import ValidationError
 
     from hierjax.experiment import complaints
-    from hierjax.experiment.schema import Config
+    from hierjax.experiment.kinds import KINDS, kind_complaint
 
     origins: dict[KeyPath, str] = {}
     for setting in settings:
         given, path = _changed(given, setting)
         origins[path] = setting
+    kind = given.get("kind", "analysis")
+    if wrong := kind_complaint(kind):
+        raise ConfigError(_placed(("kind",), wrong, source, lines or {}, origins))
     try:
-        config = Config.model_validate(given)
+        config: Any = KINDS[kind].model_validate(given)
     except ValidationError as error:
-        found = complaints.complaints(error, Config, given)
+        found = complaints.complaints(error, KINDS[kind], given)
         texts = [_placed(path, text, source, lines or {}, origins) for path, text in found[:2]]
         more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
         raise ConfigError("\n".join(texts) + more) from None
-    if config.data.path is None:
+    key, data = _data_of(config)
+    if data is None or data.path is None:
         return config
-    absolute = os.path.abspath((directory or Path()) / Path(config.data.path).expanduser())
-    return config.model_copy(update={"data": config.data.model_copy(update={"path": absolute})})
+    absolute = os.path.abspath((directory or Path()) / Path(data.path).expanduser())
+    return config.model_copy(update={key: data.model_copy(update={"path": absolute})})
 
 
-def resolved(config: "Config") -> dict[str, Any]:
+def analysis(config: "AnyConfig") -> "Config":
+    """A configuration that is known to be an analysis's.
+
+    Raises:
+        ConfigError: If it is a study's.
+    """
+    from hierjax.experiment.schema import Config
+
+    if not isinstance(config, Config):
+        raise ConfigError(f"kind: expected analysis, found {config.kind!r}")
+    return config
+
+
+def _data_of(config: "AnyConfig") -> "tuple[str, DataConfig | None]":
+    """Where a configuration names data, if it does, and what it says there."""
+    key = "data" if config.kind == "analysis" else "like"
+    return key, getattr(config, key, None)
+
+
+def resolved(config: "AnyConfig") -> dict[str, Any]:
     """The whole configuration as plain data, every default written out.
 
     Args:
@@ -118,16 +150,22 @@ def resolved(config: "Config") -> dict[str, Any]:
         [{'method': 'moments', 'name': 'moments', 'estimator': 'noise_corrected'}]
     """
     plain = config.model_dump(mode="json")
-    plain["data"] = config.data.model_dump(exclude_none=True)
+    key, data = _data_of(config)
+    if data is not None:
+        plain[key] = data.model_dump(exclude_none=True)
+    for source in {"simulate", "like"} & plain.keys():
+        if plain[source] is None:
+            del plain[source]
     for entry, method in zip(plain["methods"], config.methods, strict=True):
         entry["name"] = method.display_name
     plain["methods"] = [
         {"method": entry.pop("method"), "name": entry.pop("name")} | entry
         for entry in plain["methods"]
     ]
-    labels = new_units(config).labels
-    for unit, label in zip(plain["new_units"], labels, strict=True):
-        unit["label"] = label
+    if config.kind == "analysis":
+        labels = new_units(analysis(config)).labels
+        for unit, label in zip(plain["new_units"], labels, strict=True):
+            unit["label"] = label
     return plain
 
 
@@ -141,14 +179,15 @@ def new_units(config: "Config") -> NewUnits:
     )
 
 
-def load_counts(config: "Config") -> Counts:
-    """The data that a configuration names.
+def load_counts(config: "AnyConfig") -> Counts:
+    """The data that a configuration names: an analysis's own, or those that a study is like.
 
     Raises:
         ConfigError: If there is no such data set.
         DataError: If the file cannot be read or its counts break a rule.
     """
-    data = config.data
+    _, data = _data_of(config)
+    assert data is not None
     if data.path is None:
         return datasets.load(data.dataset or "")
     columns = data.model_dump(exclude_none=True, exclude={"path"})
@@ -186,17 +225,19 @@ def _changed(given: dict[str, Any], setting: str) -> "tuple[dict[str, Any], KeyP
     at: Any = ""
     here = root
     for name, index in parts:
-        here[at] = _filled(here[at], path)
+        here[at] = _filled(here[at], path, root[""])
         here, at = here[at], _step(here[at], name or index, setting, path)
         path = (*path, at)
     here[at], _ = yaml_text.parse(value, f"--set {setting}")
     return root[""], path
 
 
-def _filled(value: Any, path: "KeyPath") -> Any:
+def _filled(value: Any, path: "KeyPath", given: Any) -> Any:
     """A copy of a value to be changed inside; a part not given starts from its defaults."""
     if isinstance(value, dict | list):
         return value.copy()
+    if path == ("methods",) and given.get("kind", "analysis") != "analysis":
+        raise ConfigError("methods: expected a list of methods, as a study needs, found nothing")
     if value is None and path in (("methods",), ("model",), ("model", "hyperprior")):
         from hierjax.experiment.schema import Config
 

@@ -79,11 +79,11 @@ class FileFit:
     ) -> tuple["Prepared", "RunRecord"]:
         """What the methods find in a table, with no answers about its units."""
         from hierjax.experiment.answers import answer
-        from hierjax.experiment.config import validated
+        from hierjax.experiment.config import analysis, validated
         from hierjax.experiment.runner import fit_all, prepare
         from hierjax.experiment.terminal import watch
 
-        config = validated(dict(self.given), "hierjax fit", self.changes)
+        config = analysis(validated(dict(self.given), "hierjax fit", self.changes))
         # Samplers of the units' rates have no use for weights.
         expanded = any(entry.is_sampler for entry in config.methods)
         prepared = prepare(config, (table.counts(expanded), table.warnings))

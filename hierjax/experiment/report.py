@@ -6,22 +6,17 @@ is put together here, in `report_tables` and in `report_answers`; how it looks i
 ``report.html.j2``.
 """
 
-import base64
-import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 
 from hierjax.experiment import report_answers, yaml_text
 from hierjax.experiment import report_tables as tables
 from hierjax.experiment.record import RunRecord
+from hierjax.experiment.report_page import figures_in, hyperprior_parts, images_of, page, write_page
 from hierjax.experiment.rounding import decimals_for, interval, number, seconds, whole
-from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
-from hierjax.plots.diagram import distribution_text
 from hierjax.plots.figures import estimates, pictures
 from hierjax.plots.pooling import width_ratio
 from hierjax.plots.style import is_complete_pooling, method_styles, point_estimate, reference
@@ -44,13 +39,10 @@ def write_report(
         The file, which is whole or not there.
     """
     if figures is None:
-        figures = {path.stem: path for path in sorted((directory / "figures").glob("*.png"))}
-    page = render(run, {name: path.read_bytes() for name, path in figures.items()})
-    path = directory / "report.html"
-    partial = path.with_name(".report.html.partial")
-    partial.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
-    return path
+        images = images_of(directory)
+    else:
+        images = {name: path.read_bytes() for name, path in figures.items()}
+    return write_page(directory, render(run, images))
 
 
 def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
@@ -63,29 +55,20 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
     Returns:
         A whole HTML page.
     """
-    template = resources.files(__package__).joinpath("report.html.j2").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    shown: dict[str, list[dict[str, Any]]] = {
-        section: [] for section in ("model", "units", "questions", "hyperparameters", "checks")
-    }
-    for picture in pictures(run):
-        if picture.name in images:
-            data = base64.b64encode(images[picture.name]).decode("ascii")
-            shown[picture.section].append({"picture": picture, "data": data})
+    sections = ("model", "units", "questions", "hyperparameters", "checks")
     labels = tables.method_labels(run)
-    page = environment.from_string(template).render(
+    return page(
+        "report.html.j2",
         run=run,
         level=f"{100 * run.level:g}%",
         low=f"{50 * (1 - run.level):.4g}%",
         high=f"{50 * (1 + run.level):.4g}%",
         leading=labels.get(leading_fit(run) or ""),
-        figures=shown,
+        figures=figures_in(pictures(run), images, sections),
         warnings=_warnings(run, labels),
         findings=_findings(run),
         facts=_data_facts(run),
-        hyperprior=_hyperprior(run),
+        hyperprior=hyperprior_parts(next(iter(run.fits.values())).model if run.fits else None),
         methods=tables.methods(run, labels),
         chains=tables.chains(run, labels),
         predictions=tables.predictions(run, labels),
@@ -101,7 +84,6 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         seconds={labels.get(name, name): seconds(value) for name, value in run.seconds.items()},
         config=yaml_text.dump(dict(run.config)),
     )
-    return page if page.endswith("\n") else page + "\n"
 
 
 def _warnings(run: RunRecord, labels: Mapping[str, str]) -> list[str]:
@@ -212,23 +194,6 @@ def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
     if counts.weights is not None:
         facts.append(("Weights", f"{counts.weights.min():g} to {counts.weights.max():g}"))
     return facts
-
-
-def _hyperprior(run: RunRecord) -> dict[str, str]:
-    """What the template writes as a formula: the kind, and the parts of its text."""
-    if not run.fits:
-        return {"kind": "none"}
-    hyperprior = next(iter(run.fits.values())).model.hyperprior
-    match hyperprior:
-        case PowerLaw(exponent):
-            return {"kind": "power_law", "exponent": f"{float(exponent):g}"}
-        case MeanConcentration(mean, concentration):
-            parts = {"first": distribution_text(mean), "second": distribution_text(concentration)}
-        case Shapes(alpha, beta):
-            parts = {"first": distribution_text(alpha), "second": distribution_text(beta)}
-        case _:
-            return {"kind": "other", "text": str(hyperprior)}
-    return {"kind": hyperprior.kind, **parts}
 
 
 def _missing_means(run: RunRecord) -> str | None:

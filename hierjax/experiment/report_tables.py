@@ -24,7 +24,9 @@ __all__ = [
     "Group",
     "agreement",
     "chains",
+    "first_line",
     "hyper",
+    "in_words",
     "loo",
     "method_labels",
     "methods",
@@ -210,19 +212,20 @@ def methods(run: RunRecord, labels: Mapping[str, str]) -> list[dict[str, str]]:
         rows.append(
             {
                 "label": labels[name],
-                "does": _first_line(type(fit.method)),
+                "does": first_line(type(fit.method)),
                 "settings": _settings(fit.method),
                 "status": str(fit.status).replace("_", " "),
                 "message": fit.message,
             }
         )
     for name, text in run.failures.items():
-        blank = {"does": _first_line(METHODS.get(name)), "settings": "", "status": "failed"}
+        blank = {"does": first_line(METHODS.get(name)), "settings": "", "status": "failed"}
         rows.append({"label": labels[name], **blank, "message": text})
     return rows
 
 
-def _first_line(settings: type | None) -> str:
+def first_line(settings: type | None) -> str:
+    """What a method's docstring says of it first; nothing of no method."""
     return (getattr(settings, "__doc__", None) or "").strip().partition("\n")[0]
 
 
@@ -267,16 +270,16 @@ def provenance(run: RunRecord) -> list[tuple[str, str]]:
     # A commit elsewhere in the user's repository does not make another report.
     elsewhere = ("name", "state", "methods", "warnings", "seconds", "git")
     rows = [
-        (key.replace("_", " "), _in_words(value))
+        (key.replace("_", " "), in_words(value))
         for key, value in run.manifest.items()
         if key not in elsewhere
     ]
     return [(key, text) for key, text in rows if text]
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A value of the manifest, its keys before its values."""
     if not isinstance(value, Mapping):
         return "" if value is None else str(value)
-    parts = ((key.replace("_", " "), _in_words(part)) for key, part in value.items())
+    parts = ((key.replace("_", " "), in_words(part)) for key, part in value.items())
     return ", ".join(f"{key} {text}" for key, text in parts if text)

@@ -1,13 +1,14 @@
 """The directory of a run: who may write it, and files that are whole whenever one looks.
 
 What a run writes is prepared in a hidden folder of its directory and renamed into place, so a
-killed run leaves no half of a file. ``manifest.json`` says whether the run was finished.
+killed run leaves no half of a file. ``manifest.json`` says whether the run was finished. What a
+study has inferred so far lies in another hidden folder, from which an interrupted one goes on.
 """
 
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from hierjax.experiment import yaml_text
 
 __all__ = ["RunDirectory", "require_directory_name"]
 
-STAGING = ".partial"
+STAGING, PARTS = ".partial", ".parts"
+#: What an analysis writes.
 OWN = (
     "config.yaml",
     "manifest.json",
@@ -69,15 +71,19 @@ class RunDirectory:
 
     Args:
         path: Where it is or will be.
+        own: Names of what a run of its kind writes; by default an analysis's.
 
     Attributes:
         path: The same.
         staging: Where files are prepared.
+        parts: Where what a long run has finished is kept until all is.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, own: Sequence[str] = OWN):
         self.path = path
         self.staging = path / STAGING
+        self.parts = path / PARTS
+        self._own = own
         self._lock: int | None = None
 
     def claim(self, config: Mapping[str, Any], data: Mapping[str, Any], resume: bool) -> bool:
@@ -98,7 +104,7 @@ class RunDirectory:
         self._require_directory()
         held = self._held()
         if held is None:
-            strangers = [name for name in OWN if (self.path / name).exists()]
+            strangers = [name for name in self._own if (self.path / name).exists()]
             if strangers:
                 raise ConfigError(
                     f"{self.path}: expected a directory without a run, found {strangers[0]} "
@@ -135,7 +141,8 @@ class RunDirectory:
         shutil.rmtree(self.staging, ignore_errors=True)
         self.staging.mkdir()
         self.publish_text("config.yaml", yaml_text.dump(dict(config)))
-        (self.path / "draws").mkdir(exist_ok=True)
+        if "draws" in self._own:
+            (self.path / "draws").mkdir(exist_ok=True)
         self.write_manifest(manifest)
 
     def checkpoint(self, method: str) -> Path:
@@ -193,7 +200,8 @@ class RunDirectory:
             path.unlink()
         if draws.exists() and not any(draws.iterdir()):
             draws.rmdir()
-        shutil.rmtree(self.staging, ignore_errors=True)
+        for folder in (self.staging, self.parts):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def release(self) -> None:
         """Lets other processes write the directory."""

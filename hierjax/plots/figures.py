@@ -5,7 +5,7 @@ A new figure is one more function of the run here, named in `PICTURES`.
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from hierjax.plots.style import (
     reference,
 )
 
-__all__ = ["PICTURES", "Picture", "estimates", "pictures", "write_figures"]
+__all__ = ["PICTURES", "Picture", "estimates", "pictures", "write_figures", "write_pictures"]
 
 _DPI = 150
 _MOST_NEW_UNITS = 4
@@ -245,10 +245,23 @@ def write_figures(directory: Path, run: RunRecord) -> dict[str, Path]:
     Returns:
         The files by the figures' names. Each is whole or not there.
     """
+    return write_pictures(directory, pictures(run))
+
+
+def write_pictures(directory: Path, drawn: Iterable[Picture]) -> dict[str, Path]:
+    """Draws figures as PNG files; the same figures give the same bytes.
+
+    Args:
+        directory: A run's directory; the files go into ``figures`` in it.
+        drawn: The figures.
+
+    Returns:
+        The files by the figures' names. Each is whole or not there.
+    """
     folder = directory / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for picture in pictures(run):
+    for picture in drawn:
         image = io.BytesIO()
         # The library's version, otherwise written into the file, says nothing about the run.
         figure = picture.draw().get_figure(root=True)

@@ -62,6 +62,9 @@ _LABELS = {
     "no_pooling": "No pooling",
     "complete_pooling": "Complete pooling",
 }
+_CORRECTED = {
+    f"{name}_corrected": f"{_LABELS[name]}, corrected" for name in ("moments", "type2_mle")
+}
 _DASHES = ((0, ()), (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
@@ -137,7 +140,7 @@ def method_color(name: str) -> str:
 
 def method_label(name: str) -> str:
     """What figures and reports call a method; the name itself if it is no method's."""
-    return _LABELS.get(name, name)
+    return _LABELS.get(name) or _CORRECTED.get(name, name)
 
 
 def method_styles(fits: Mapping[str, Fit]) -> dict[str, MethodStyle]:
@@ -170,7 +173,7 @@ def styles_of(methods: Mapping[str, str]) -> dict[str, MethodStyle]:
     order += others
     styles: dict[str, MethodStyle] = {}
     for name, method in methods.items():
-        label = _LABELS.get(method, name) if name == method else name
+        label = _LABELS.get(method, name) if name == method else _CORRECTED.get(name, name)
         # The n-th fit of a method takes the n-th dash after the method's own.
         shift = order.index(method) + [s.color for s in styles.values()].count(colors[method])
         styles[name] = MethodStyle(

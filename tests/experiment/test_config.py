@@ -10,6 +10,7 @@ from hierjax.counts import Counts
 from hierjax.errors import ConfigError
 from hierjax.experiment import yaml_text
 from hierjax.experiment.config import load, load_counts, new_units, resolved, validated
+from hierjax.experiment.kinds import json_schema
 from hierjax.experiment.schema import Config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -49,7 +50,7 @@ def test_resolved_configurations_mean_the_same(path):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_json_schema_accepts_what_is_shipped(path):
     jsonschema = pytest.importorskip("jsonschema")
-    schema = Config.model_json_schema()
+    schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
     given, _ = yaml_text.read(path)
@@ -100,7 +101,11 @@ def test_new_units_without_a_label_are_called_by_their_counts():
         ({"seed": "1"}, "seed: expected an integer of at least 0 and below 4294967296, found '1'"),
         ({"seed": True}, "found true"),
         ({"seed": 1.0}, "found 1.0"),
-        ({"kind": "coverage"}, "kind: expected analysis, found 'coverage'"),
+        (
+            {"kind": "converage"},
+            "kind: expected one of analysis, calibration, coverage, misspecification, comparison, "
+            "found 'converage'; did you mean 'coverage'?",
+        ),
         ({"device": "gpus"}, "one of auto, cpu, gpu, found 'gpus'; did you mean 'gpu'?"),
         ({"precision": "double"}, "precision: expected one of float64, float32, found 'double'"),
         ({"name": "a/b"}, "name: expected letters, digits, spaces and _.,+=()-"),

@@ -1,0 +1,113 @@
+"""What reports of all kinds share: templates, figures inside the page, and a file that is whole."""
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
+from hierjax.model import Model
+from hierjax.plots.diagram import distribution_text
+from hierjax.plots.picture import Picture
+
+__all__ = ["figures_in", "hyperprior_parts", "images_of", "page", "write_page"]
+
+
+def page(template: str, **shown: Any) -> str:
+    """A page of HTML that needs nothing beside itself.
+
+    Args:
+        template: Name of its template in this package.
+        shown: What the template shows; all of it is escaped.
+
+    Returns:
+        The page.
+    """
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(_template),
+    )
+    text = environment.get_template(template).render(**shown)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _template(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def figures_in(
+    pictures: Iterable[Picture], images: Mapping[str, bytes], sections: Iterable[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Figures by the section that shows them, their files inside the page.
+
+    Args:
+        pictures: The figures.
+        images: PNG files by the figures' names; figures without one are left out.
+        sections: Names of the sections.
+
+    Returns:
+        Each section's figures, in order.
+    """
+    found: dict[str, list[dict[str, Any]]] = {section: [] for section in sections}
+    for picture in pictures:
+        if picture.name in images:
+            data = base64.b64encode(images[picture.name]).decode("ascii")
+            found[picture.section].append({"picture": picture, "data": data})
+    return found
+
+
+def hyperprior_parts(model: Model | None) -> dict[str, str]:
+    """What a template writes as a formula.
+
+    Args:
+        model: The model; None where no method found one.
+
+    Returns:
+        The hyperprior's kind, and the parts of its text.
+
+    Example:
+        >>> hyperprior_parts(Model())
+        {'kind': 'power_law', 'exponent': '2.5'}
+    """
+    if model is None:
+        return {"kind": "none"}
+    match model.hyperprior:
+        case PowerLaw(exponent):
+            return {"kind": "power_law", "exponent": f"{float(exponent):g}"}
+        case MeanConcentration(mean, concentration):
+            parts = {"first": distribution_text(mean), "second": distribution_text(concentration)}
+        case Shapes(alpha, beta):
+            parts = {"first": distribution_text(alpha), "second": distribution_text(beta)}
+        case _:
+            return {"kind": "other", "text": str(model.hyperprior)}
+    return {"kind": model.hyperprior.kind, **parts}
+
+
+def images_of(directory: Path) -> dict[str, bytes]:
+    """The figures that a run's directory holds, by their names."""
+    files = sorted((directory / "figures").glob("*.png"))
+    return {path.stem: path.read_bytes() for path in files}
+
+
+def write_page(directory: Path, text: str) -> Path:
+    """Writes ``report.html``.
+
+    Args:
+        directory: The run's directory.
+        text: The page.
+
+    Returns:
+        The file, which is whole or not there.
+    """
+    path = directory / "report.html"
+    partial = path.with_name(".report.html.partial")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(partial, path)
+    return path

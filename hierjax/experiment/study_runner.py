@@ -1,0 +1,183 @@
+"""From a study's configuration to fits: every method on the same data sets of every setting."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hierjax.batch import BatchFit, fit_batch
+from hierjax.counts import Counts
+from hierjax.errors import InferenceError, ModelError
+from hierjax.experiment.config import load_counts
+from hierjax.experiment.distributions import build_model
+from hierjax.experiment.loading import with_warnings
+from hierjax.experiment.runner import Watch
+from hierjax.experiment.runtime import prepare_jax
+from hierjax.experiment.study_limits import require_draws, require_memory
+from hierjax.experiment.study_schema import (
+    CalibrationConfig,
+    FittedStudyConfig,
+    StudyConfig,
+    StudyEntry,
+)
+from hierjax.experiment.study_settings import Setting, like_setting, settings_of
+from hierjax.fitting import fit
+from hierjax.inference import Type2MLE
+from hierjax.model import Model
+from hierjax.studies.simulation import Simulated
+from hierjax.table import Table
+
+__all__ = ["PreparedStudy", "SettingFits", "first_of", "fit_settings", "prepare_study"]
+
+
+@dataclass(frozen=True)
+class PreparedStudy:
+    """A study with all that could be wrong with its input checked.
+
+    Attributes:
+        config: The configuration.
+        model: The model that methods infer, its distributions in the study's precision.
+        settings: What is simulated.
+        counts: The data that data sets are like; None where they are simulated.
+        warnings: What is odd about those data.
+    """
+
+    config: StudyConfig
+    model: Model
+    settings: tuple[Setting, ...]
+    counts: Counts | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SettingFits:
+    """What the methods found in the data sets of one setting.
+
+    Attributes:
+        setting: The setting.
+        simulated: Its data sets, and the truth.
+        fits: Of each method that did not fail altogether, by its display name.
+        failures: Why each other method did.
+    """
+
+    setting: Setting
+    simulated: Simulated
+    fits: dict[str, BatchFit] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def seconds(self) -> Table:
+        """Wall seconds, one row a method: compiling, and running."""
+        rows = list(self.fits.items())
+        return Table(
+            {
+                "setting": [self.setting.name] * len(rows),
+                "method": [name for name, _ in rows],
+                "data_sets": np.array([len(fits.status) for _, fits in rows], int),
+                "compile": np.array([_seconds(fits, "compile") for _, fits in rows], float),
+                "run": np.array([_seconds(fits, "run") for _, fits in rows], float),
+            }
+        )
+
+
+def _seconds(fits: BatchFit, stage: str) -> float:
+    return float(fits.seconds.get(stage, np.nan))
+
+
+def prepare_study(config: StudyConfig) -> PreparedStudy:
+    """Sets JAX up, builds the model and the settings; simulates and writes nothing.
+
+    Args:
+        config: A checked configuration.
+
+    Returns:
+        What `fit_settings` needs.
+
+    Raises:
+        ConfigError: If the device is not there, a distribution is wrong, a method cannot do what
+            is asked, or memory cannot hold the study.
+        DataError: If the data to be like break a rule.
+        InferenceError: If no population fits them.
+    """
+    like = getattr(config, "like", None)
+    counts, odd = with_warnings(lambda: load_counts(config)) if like else (None, ())
+    prepare_jax(config.device)
+    double = getattr(config, "precision", "float64") != "float32"
+    with jax.enable_x64(double):
+        model = build_model(config.model)
+    if counts is None:
+        settings = settings_of(config, model)
+    else:
+        settings = (like_setting(config.seed, counts, _fitted(counts)),)
+    require_draws(config)
+    require_memory(config, settings)
+    return PreparedStudy(config, model, settings, counts, odd)
+
+
+def _fitted(counts: Counts) -> np.ndarray:
+    """Working coordinates of the population by Type-2 maximum likelihood."""
+    found = fit(counts, method=Type2MLE())
+    if found.status == "failed":
+        raise InferenceError(f"like: expected a population that fits the data; {found.message}")
+    return np.asarray(found.posterior.points, np.float64).reshape(2)
+
+
+def fit_settings(
+    prepared: PreparedStudy, watch: Watch, folder: Callable[[str], Path]
+) -> Iterator[SettingFits]:
+    """Simulates each setting and runs every method on it; one that fails does not stop the others.
+
+    Args:
+        prepared: The study.
+        watch: Is told of each method's progress.
+        folder: Where a method keeps the parts that it has finished, by a name.
+
+    Yields:
+        One setting's fits after the other, so that only one setting's need be kept.
+    """
+    config = prepared.config
+    alone = len(prepared.settings) == 1
+    for index, setting in enumerate(prepared.settings):
+        ending = "" if alone else f", {setting.name}"
+        with watch(f"data sets{ending}"):
+            found = SettingFits(setting, setting.simulate(config.data_sets))
+        for entry in config.methods:
+            name = entry.display_name
+            with watch(f"{name}{ending}") as progress:
+                try:
+                    found.fits[name] = _fit(
+                        prepared,
+                        entry,
+                        found,
+                        progress=progress,
+                        checkpoint=folder(f"{index}-{name}"),
+                    )
+                except (ModelError, jax.errors.JaxRuntimeError) as error:
+                    found.failures[name] = str(error).partition("\n")[0]
+        yield found
+
+
+def _fit(prepared: PreparedStudy, entry: StudyEntry, found: SettingFits, **how: Any) -> BatchFit:
+    config = prepared.config
+    size = entry.size(config.data_sets)
+    if isinstance(config, CalibrationConfig):
+        how |= {"draws": config.draws, "rates": tuple(config.rates)}
+    assert isinstance(config, FittedStudyConfig)
+    return fit_batch(
+        first_of(found.simulated, size).data_sets,
+        prepared.model,
+        entry.settings(),
+        key=found.setting.key(entry.display_name),
+        level=getattr(config, "level", 0.9),
+        empirical_bayes=entry.correction,
+        precision=config.precision,
+        chunk=config.chunk,
+        **how,
+    )
+
+
+def first_of(simulated: Simulated, size: int) -> Simulated:
+    """The first of the data sets, without a copy where they are all."""
+    return simulated if size == len(simulated) else simulated.first(size)
