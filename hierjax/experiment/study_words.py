@@ -89,9 +89,10 @@ def with_setting(found: Sequence[tuple[str, Table]]) -> Table:
         found: Names of settings, and a table of each.
 
     Returns:
-        One table.
+        One table; that of no rows has no other columns.
     """
-    return Table.stack([table.with_columns(setting=name) for name, table in found if len(table)])
+    tables = [table.with_columns(setting=name) for name, table in found if len(table)]
+    return Table.stack(tables) if tables else Table({"setting": []})
 
 
 def ending_of(found: SettingFits) -> Ending:
