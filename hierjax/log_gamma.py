@@ -5,9 +5,12 @@ their logarithms do, and a Gibbs sweep needs nothing else. The batched sampler h
 faster on a CPU than ``jax.random.loggamma``, which runs one rejection loop per element.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Key
 
 from hierjax.keys import require_key
@@ -68,6 +71,8 @@ def log_gamma_draws(
     if shapes.dtype not in (jnp.float32, jnp.float64):
         raise TypeError(f"shape_parameter: expected float32 or float64, found {shapes.dtype}")
 
+    if shapes.size == 0:
+        return shapes
     padding = -shapes.size % _ROWS
     table = jnp.pad(shapes.ravel(), (0, padding), constant_values=1.0).reshape(_ROWS, -1)
     return _draw_table(key, table).ravel()[: shapes.size].reshape(shapes.shape)
@@ -161,22 +166,47 @@ def log_rates(logit: Float[Array, "..."]) -> tuple[Float[Array, "..."], Float[Ar
 def _draw_table(
     key: Key[Array, ""], shapes: Float[Array, "rows columns"]
 ) -> Float[Array, "rows columns"]:
-    """Proposes for the whole table, then round by round for the first refusal in each column."""
-    columns = jnp.arange(shapes.shape[1])
+    return _draw_tables(key[None], shapes[None])[0]
+
+
+@custom_vmap
+def _draw_tables(
+    keys: Key[Array, "tables"], shapes: Float[Array, "tables rows columns"]
+) -> Float[Array, "tables rows columns"]:
+    """Proposes for whole tables, then round by round for the first refusal in each column."""
+    tables, _, columns = shapes.shape
+    table, column = jnp.arange(tables)[:, None], jnp.arange(columns)[None]
 
     def any_refused(state: tuple[Array, Array, Array]) -> Array:
         return jnp.any(state[2])
 
-    def retry(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        round_number, draws, refused = state
-        # In a column without a refusal this is an element that has its draw, and keeps it.
-        place = jnp.argmax(refused, axis=0), columns
-        proposal, refused_again = _propose(jax.random.fold_in(key, round_number), shapes[place])
-        draws = draws.at[place].set(jnp.where(refused[place], proposal, draws[place]))
-        return round_number + 1, draws, refused.at[place].set(refused[place] & refused_again)
+    def propose(number: Array, shapes: Array) -> tuple[Array, Array]:
+        round_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        return jax.vmap(_propose)(round_keys, shapes)
 
-    draws, refused = _propose(jax.random.fold_in(key, 0), shapes)
+    def retry(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        number, draws, refused = state
+        # In a column without a refusal this is an element that has its draw, and keeps it.
+        place = table, jnp.argmax(refused, axis=1), column
+        proposal, refused_again = propose(number, shapes[place])
+        draws = draws.at[place].set(jnp.where(refused[place], proposal, draws[place]))
+        return number + 1, draws, refused.at[place].set(refused[place] & refused_again)
+
+    draws, refused = propose(jnp.asarray(0), shapes)
     return lax.while_loop(any_refused, retry, (jnp.asarray(1), draws, refused))[1]
+
+
+@_draw_tables.def_vmap
+def _draw_more_tables(
+    size: int, batched: Sequence[bool], keys: Key[Array, "..."], shapes: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], bool]:
+    """A loop mapped as it is would copy all tables in every round; more tables go through one."""
+    keys, shapes = (
+        x if mapped else jnp.broadcast_to(x, (size, *x.shape))
+        for x, mapped in zip((keys, shapes), batched, strict=True)
+    )
+    drawn = _draw_tables(keys.reshape(-1), shapes.reshape(-1, *shapes.shape[2:]))
+    return drawn.reshape(shapes.shape), True
 
 
 def _propose(

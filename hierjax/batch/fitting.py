@@ -1,114 +1,44 @@
-"""`fit_batch`: hyperparameters and units of many data sets, by any deterministic method."""
+"""`fit_batch`: hyperparameters and units of many data sets, by any method."""
 
-import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Shaped
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from hierjax.asked import among, of_kind, probability, whole_number
-from hierjax.batch.data_sets import DataSets
-from hierjax.batch.inferred import STATUSES, BatchMethod, Inferred, batch_method, infer
+from hierjax.batch.data_sets import DataSets, DistinctPairs
+from hierjax.batch.devices import AXIS, Places, places
+from hierjax.batch.inferred import STATUSES, Inferred, infer
+from hierjax.batch.judging import Judged, judge
+from hierjax.batch.parts import Parts, digest
+from hierjax.batch.plan import SAMPLERS, DataSetArrays, Plan, check_draws
+from hierjax.batch.result import UNIT_COLUMNS, BatchFit
+from hierjax.errors import ConfigError
 from hierjax.fitted import DTYPES, Precision
-from hierjax.inference import Method, Quadrature
+from hierjax.inference import CollapsedGibbs, Method, Quadrature
 from hierjax.inference.result import Progress, Status
+from hierjax.inference.stopwatch import Stopwatch
+from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.table import Table
-from hierjax.tally import TallyArrays, batch_lengths, tally_batch
+from hierjax.tally import batch_lengths, tally_batch
 from hierjax.units.row_mixture import UnitSummary, unit_summary
 
-__all__ = ["BatchFit", "fit_batch"]
+__all__ = ["fit_batch"]
 
 # Exact to some 1e-5 posterior standard deviations where the error estimate is below its tolerance.
 _LEAN = Quadrature(rows=24, columns=16, tolerance=0.03)
-# Data sets in one call of compiled code, and at once in its innermost loop; on accelerators all.
-_CHUNK, _TOGETHER = 256, 4
 # With fewer units than this the posterior along a row is far from normal.
 _FEW = 20
 # Nodes of a unit's density then, and otherwise.
 _FINE, _COARSE = 128, 40
-# Bytes that a unit of a data set takes on an accelerator, where a chunk is done at once.
-_UNIT_BYTES, _SHARE = 1 << 17, 0.5
-_COLUMNS = ("mean", "sd", "low", "median", "high")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BatchFit:
-    """Fits of many data sets by one method: arrays with a leading batch axis.
-
-    Where a method failed, numbers are NaN; so they are beyond a data set's units.
-
-    Attributes:
-        data_sets: The counts.
-        model: Family and hyperprior.
-        method: Settings of the method.
-        level: Probability of the units' intervals.
-        status: How far each data set's numbers may be trusted.
-        coordinates: Posterior means of (logit_mean, log_concentration), or the point estimate.
-        coordinate_sd: Their standard deviations, or standard errors.
-        log_evidence: Log of the evidence; of point estimates, the log-likelihood.
-        error: Quadrature's error estimates.
-        mean: Units' posterior means.
-        sd: Units' posterior standard deviations.
-        low: Lower ends of units' equal-tailed intervals.
-        median: Units' posterior medians.
-        high: Upper ends.
-    """
-
-    data_sets: DataSets
-    model: Model
-    method: Method
-    level: float
-    status: Shaped[np.ndarray, "batch"]
-    coordinates: Float[np.ndarray, "batch 2"]
-    coordinate_sd: Float[np.ndarray, "batch 2"]
-    log_evidence: Float[np.ndarray, "batch"]
-    error: Float[np.ndarray, "batch"]
-    mean: Float[np.ndarray, "batch units"]
-    sd: Float[np.ndarray, "batch units"]
-    low: Float[np.ndarray, "batch units"]
-    median: Float[np.ndarray, "batch units"]
-    high: Float[np.ndarray, "batch units"]
-
-    def __repr__(self) -> str:
-        statuses, counts = np.unique(self.status, return_counts=True)
-        found = ", ".join(f"{n} {status}" for status, n in zip(statuses, counts, strict=True))
-        return f"BatchFit({self.method.name}, data_sets={len(self.data_sets)}: {found})"
-
-    def hyperparameters(self) -> Table:
-        """One row a data set and working coordinate."""
-        batch, names = len(self.data_sets), self.model.family.coordinates
-        return Table(
-            {
-                "data_set": np.repeat(np.arange(batch), 2),
-                "parameter": np.tile(names, batch),
-                "mean": self.coordinates.ravel(),
-                "sd": self.coordinate_sd.ravel(),
-                "status": np.repeat(self.status, 2),
-            }
-        )
-
-    def units(self) -> Table:
-        """One row a unit, data set by data set."""
-        present, y, n = self.data_sets.present, self.data_sets.successes, self.data_sets.trials
-        data_set, unit = np.nonzero(present)
-        with np.errstate(invalid="ignore"):
-            raw = y[present] / n[present]
-        answers = {name: getattr(self, name)[present] for name in _COLUMNS}
-        return Table(
-            {
-                "data_set": data_set,
-                "unit": unit,
-                "successes": y[present],
-                "trials": n[present],
-                "raw_rate": raw,
-                **answers,
-            }
-        )
 
 
 def fit_batch(
@@ -116,32 +46,49 @@ def fit_batch(
     model: Model | None = None,
     method: Method | None = None,
     *,
+    key: Key[Array, ""] | None = None,
     level: float = 0.9,
+    empirical_bayes: Literal["plug_in", "corrected"] = "plug_in",
+    draws: int = 0,
+    rates: Sequence[int] = (),
     precision: Precision = "float64",
     chunk: int | None = None,
     progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> BatchFit:
     """Fits every data set of a batch, alike and in one compiled program.
+
+    What is found for a data set depends on its counts, its place in the batch and the key; on a
+    CPU neither on the chunk nor on the number of devices that share the work.
 
     Args:
         data_sets: Their counts, of any sizes.
         model: Family and hyperprior; by default beta-binomial under (alpha + beta)^(-5/2).
-        method: Moments, Type2MLE or Quadrature; by default quadrature on a lean lattice, which is
-            refined where its error estimate asks for it.
-        level: Probability of the units' equal-tailed intervals.
+        method: Settings of any method; by default quadrature on a lean lattice, which is refined
+            where its error estimate asks for it.
+        key: Typed key, for samplers and for draws.
+        level: Probability of all intervals.
+        empirical_bayes: Whether a point estimate is plugged in, or its error carried into answers
+            about units, as by `Fit.corrected`.
+        draws: Draws of each data set's hyperparameters to keep: independent ones of quadrature,
+            evenly spaced ones of a sampler.
+        rates: Positions of units whose rates are drawn with them.
         precision: Floating type to compute in; JAX's own setting is left as it is.
-        chunk: Data sets to do in one call, which bounds memory; by default 256, and on an
-            accelerator as many as half of its memory holds.
+        chunk: Data sets to do in one call, which bounds memory; by default 256 on every CPU device,
+            and on accelerators as many as half of their memory holds.
         progress: Called with data sets done and data sets in all.
+        checkpoint: Folder that finished chunks are kept in, and that an interrupted call goes on
+            from; the caller removes it.
 
     Returns:
         The fits. Look at `status`: trouble is reported there, not raised.
 
     Raises:
-        ConfigError: If the level is not inside (0, 1), the chunk not a whole number above 0, or
-            the precision unknown.
-        ModelError: If the method does no batches.
+        ConfigError: If the level is not inside (0, 1), the chunk not a whole number above 0 or
+            larger than memory, the precision unknown, or draws are asked of a method without.
+        TypeError: If a method that draws, or draws, are given no typed key.
         DataError: If the precision has too few digits for the counts.
+        InferenceError: If the checkpoint is that of another call.
 
     Example:
         >>> import numpy as np
@@ -152,79 +99,86 @@ def fit_batch(
         >>> fits.mean.shape, set(fits.status) <= {"converged", "boundary"}
         ((20, 70), True)
     """
+    model, method = model or Model(), method or _LEAN
     of_kind("data_sets", data_sets, DataSets, "DataSets")
-    of_kind("model", model or Model(), Model, "a Model")
-    model, method = model or Model(), batch_method(method or _LEAN)
+    of_kind("model", model, Model, "a Model")
+    of_kind("method", method, Method, "a method's settings, such as Gibbs()")
     among("precision", precision, tuple(DTYPES))
-    tails = (1 - probability("level", level)) / 2
-    size = _chunk_size(data_sets) if chunk is None else whole_number("chunk", chunk)
-    dtype = DTYPES[precision]
-    work = _Work(model, method, dtype, np.array([tails, 0.5, 1 - tails], dtype), size)
-    with jax.enable_x64(precision == "float64"):
-        inferred, summary = work.run(data_sets, progress)
-    status = np.array([str(status) for status in STATUSES])[inferred.status]
-    failed = status == Status.FAILED
-
-    def told(values: Float[np.ndarray, "batch *rest"]) -> Float[np.ndarray, "batch *rest"]:
-        values = values.astype(np.float64)
-        values[failed] = np.nan
-        return values
-
-    units = (summary.mean, summary.sd, *np.moveaxis(summary.quantiles, -1, 0))
-    present = data_sets.present
-    answers = {
-        name: np.where(present, told(values), np.nan)
-        for name, values in zip(_COLUMNS, units, strict=True)
-    }
-    return BatchFit(
-        data_sets,
+    among("empirical_bayes", empirical_bayes, ("plug_in", "corrected"))
+    corrected, kept = empirical_bayes == "corrected", whole_number("draws", draws, 0)
+    check_draws(method, corrected, kept)
+    tails, dtype = (1 - probability("level", level)) / 2, DTYPES[precision]
+    if isinstance(method, SAMPLERS) or kept:
+        key = require_key(key)
+    few = bool(data_sets.sizes.min() < _FEW)
+    plan = Plan(method, corrected, few=few, draws=kept)
+    work = _Work(
+        plan,
         model,
-        method,
-        float(level),
-        status,
-        told(inferred.mean),
-        told(inferred.sd),
-        told(inferred.log_evidence),
-        told(inferred.error),
-        **answers,
+        jax.random.key(0) if key is None else key,
+        dtype,
+        np.array([tails, 0.5, 1 - tails], dtype),
+        _positions(rates, data_sets),
+        places(plan, data_sets, chunk),
     )
+    with jax.enable_x64(precision == "float64"), Stopwatch() as watch:
+        found = work.run(data_sets, progress, checkpoint)
+    return _result(data_sets, work, float(level), found, watch.seconds)
 
 
-def _chunk_size(data_sets: DataSets) -> int:
-    device = jax.devices()[0]
-    if device.platform == "cpu":
-        return min(_CHUNK, len(data_sets))
-    free = (device.memory_stats() or {}).get("bytes_limit", 1 << 33) * _SHARE
-    return int(np.clip(free // (_UNIT_BYTES * data_sets.trials.shape[1]), 1, len(data_sets)))
+def _positions(rates: Sequence[int], data_sets: DataSets) -> tuple[int, ...]:
+    """The units whose rates are drawn, which every data set must have."""
+    positions = tuple(whole_number(f"rates[{i}]", unit, 0) for i, unit in enumerate(rates))
+    fewest = int(data_sets.sizes.min())
+    for i, unit in enumerate(positions):
+        if unit >= fewest:
+            raise ConfigError(
+                f"rates[{i}]: expected at most {fewest - 1}, as there is a data set of {fewest} "
+                f"units, found {unit}"
+            )
+    return positions
+
+
+Found = tuple[Inferred, Judged, UnitSummary]
 
 
 @dataclass(frozen=True)
 class _Work:
     """How the data sets of a batch are done, chunk by chunk."""
 
+    plan: Plan
     model: Model
-    method: BatchMethod
+    key: Key[Array, ""]
     dtype: type
     levels: Float[np.ndarray, "levels"]
-    chunk: int
+    rates: tuple[int, ...]
+    places: Places
 
-    def run(self, data_sets: DataSets, progress: Progress | None) -> tuple[Inferred, UnitSummary]:
+    def run(self, data_sets: DataSets, progress: Progress | None, checkpoint: Path | None) -> Found:
         """All data sets, refining quadrature for those that need it."""
-        if not isinstance(self.method, Quadrature):
-            return self._pass(data_sets, (0, 0), progress)
-        rows, columns = self.method.rows, self.method.columns
-        found = self._pass(data_sets, (rows, columns), progress)
+        parts = Parts(checkpoint, self._identity(data_sets)) if checkpoint else None
+        method, everything = self.plan.method, np.arange(len(data_sets))
+        if not isinstance(method, Quadrature):
+            return self._pass(data_sets, everything, self.plan, parts, "all", progress)
+        plan = replace(self.plan, rows=method.rows, columns=method.columns)
+        found = self._pass(data_sets, everything, plan, parts, "all", progress)
         status = found[0].status
         status[self._improper(data_sets)] = STATUSES.index(Status.FAILED)
-        for refinement in range(1, self.method.max_refinements + 1):
+        for refinement in range(1, method.max_refinements + 1):
             again = np.flatnonzero(status == STATUSES.index(Status.NOT_CONVERGED))
             if not again.size:
                 break
-            size = (rows << refinement, columns << refinement)
-            finer = self._pass(data_sets.select(again), size, None)
+            rows, columns = method.rows << refinement, method.columns << refinement
+            plan = replace(plan, rows=rows, columns=columns)
+            finer = self._pass(data_sets, again, plan, parts, f"finer{refinement}", None)
             for old, new in zip(*map(jax.tree.leaves, (found, finer)), strict=True):
                 old[again] = new
         return found
+
+    def _identity(self, data_sets: DataSets) -> str:
+        data = (data_sets.successes, data_sets.trials, data_sets.sizes)
+        settings = (self.plan, self.rates, self.places.chunk, self.places.together)
+        return digest(settings, self.dtype.__name__, self.levels, self.model, self.key, data)
 
     def _improper(self, data_sets: DataSets) -> Bool[np.ndarray, "batch"]:
         y, n = data_sets.successes, data_sets.trials
@@ -233,56 +187,158 @@ class _Work:
         return np.isin(interior, [k for k in np.unique(interior) if prior.impropriety(float(k))])
 
     def _pass(
-        self, data_sets: DataSets, size: tuple[int, int], progress: Progress | None
-    ) -> tuple[Inferred, UnitSummary]:
+        self,
+        data_sets: DataSets,
+        chosen: Int[np.ndarray, "chosen"],
+        plan: Plan,
+        parts: Parts | None,
+        name: str,
+        progress: Progress | None,
+    ) -> Found:
+        """Some of the data sets, chunk by chunk, those that are done already left out."""
+        pairs, size, x64 = data_sets.distinct(), self.places.chunk, self.dtype == np.float64
         lengths = batch_lengths(data_sets.successes, data_sets.trials)
-        starts, x64 = range(0, len(data_sets), self.chunk), self.dtype == np.float64
-        few = isinstance(self.method, Quadrature) and bool(data_sets.sizes.min() < _FEW)
-        together = _TOGETHER if jax.default_backend() == "cpu" else self.chunk
 
-        pairs = data_sets.distinct()
-        units = (pairs.successes, pairs.trials, pairs.multiplicity)
-
-        def one(start: int) -> tuple[Inferred, UnitSummary]:
-            rows = np.arange(start, start + self.chunk)
+        def one(start: int) -> Found:
+            rows = chosen[start : start + size]
+            part = f"{name}_{start:09d}"
+            if parts and (done := parts.load(part, _EMPTY)) is not None:
+                return done
             # The last chunk is filled up by repeating a data set.
-            rows = np.where(rows < len(data_sets), rows, start)
-            counts = (data_sets.successes[rows], data_sets.trials[rows])
-            tally = tally_batch(*counts, self.dtype, lengths)
+            padded = np.pad(rows, (0, size - len(rows)), mode="edge")
             with jax.enable_x64(x64):  # a thread has a setting of its own
-                arrays = (tally, *(x[rows].astype(self.dtype) for x in units))
-                found = _chunk(self.method, size, few, together, self.model, *arrays, self.levels)
-                return jax.tree.map(lambda x: np.asarray(x)[: len(data_sets) - start], found)
+                arrays = self._arrays(data_sets, pairs, lengths, padded)
+                model = jax.tree.map(partial(np.asarray, dtype=self.dtype), self.model)
+                found = _chunk(plan, self.places, model, arrays, self.levels)
+                inferred, summary = jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
+            judged = judge(plan.method, inferred)
+            none = np.zeros((len(rows), 0, 0, 2), inferred.chains.dtype)
+            found = inferred._replace(chains=none, status=judged.status), judged, summary
+            if parts:
+                parts.save(part, found)
+            return found
 
-        parts = []
-        with ThreadPoolExecutor(os.cpu_count() if together == _TOGETHER else 1) as pool:
-            for done, part in enumerate(pool.map(one, starts), 1):
-                parts.append(part)
+        finished = []
+        with ThreadPoolExecutor(self.places.threads) as pool:
+            for done, part in enumerate(pool.map(one, range(0, len(chosen), size)), 1):
+                finished.append(part)
                 if progress:
-                    progress(min(done * self.chunk, len(data_sets)), len(data_sets))
-        inferred, summary = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-        at = np.arange(len(data_sets))[:, None], pairs.position
-        return inferred, jax.tree.map(lambda values: values[at], summary)
+                    progress(min(done * size, len(chosen)), len(chosen))
+        inferred, judged, summary = jax.tree.map(lambda *leaves: np.concatenate(leaves), *finished)
+        at = np.arange(len(chosen))[:, None], pairs.position[chosen]
+        return inferred, judged, jax.tree.map(lambda values: values[at], summary)
+
+    def _arrays(
+        self,
+        data_sets: DataSets,
+        pairs: DistinctPairs,
+        lengths: tuple[int, int, int],
+        rows: Int[np.ndarray, "batch"],
+    ) -> DataSetArrays:
+        """Data sets as compiled code takes them."""
+        successes, trials = data_sets.successes[rows], data_sets.trials[rows]
+        chosen = (successes[:, self.rates], trials[:, self.rates])
+        needs_units = isinstance(self.plan.method, SAMPLERS) and not isinstance(
+            self.plan.method, CollapsedGibbs
+        )
+        width = successes.shape[1] if needs_units else 0
+        units = (successes[:, :width], trials[:, :width], data_sets.present[rows][:, :width])
+        distinct = (pairs.successes[rows], pairs.trials[rows], pairs.multiplicity[rows])
+        tally = tally_batch(successes, trials, self.dtype, lengths)
+        floats: Any = [x.astype(self.dtype) for x in (*distinct, *units, *chosen)]
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.key, jnp.asarray(rows))
+        return DataSetArrays(tally, *floats, key=keys)  # type: ignore[misc]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+# The structure of what is kept of a part.
+_EMPTY: Any = (Inferred(*range(9)), Judged(*range(3)), UnitSummary(*range(3)))  # type: ignore
+
+
+@partial(jax.jit, static_argnums=(0, 1))
 def _chunk(
-    method: BatchMethod,
-    size: tuple[int, int],
-    by_columns: bool,
-    together: int,
+    plan: Plan,
+    places: Places,
     model: Model,
-    tally: TallyArrays,
-    successes: Float[Array, "batch pairs"],
-    trials: Float[Array, "batch pairs"],
-    multiplicity: Float[Array, "batch pairs"],
+    data: DataSetArrays,
     levels: Float[Array, "levels"],
 ) -> tuple[Inferred, UnitSummary]:
-    def one(data: tuple[TallyArrays, Array, Array, Array]) -> tuple[Inferred, UnitSummary]:
-        rows, inferred = infer(method, size, by_columns, model, *data)
+    """Data sets spread over devices; on each, few at a time."""
+
+    def one(
+        model: Model, levels: Float[Array, "levels"], data: DataSetArrays
+    ) -> tuple[Inferred, UnitSummary]:
+        rows, inferred = infer(plan, model, data, levels)
+        nodes = _FINE if plan.few else _COARSE
         return inferred, unit_summary(
-            model.family, rows, *data[1:3], levels, _FINE if by_columns else _COARSE
+            model.family, rows, data.successes, data.trials, levels, nodes
         )
 
-    data = jax.tree.map(jnp.asarray, (tally, successes, trials, multiplicity))
-    return jax.lax.map(one, data, batch_size=together)
+    def share(
+        model: Model, levels: Float[Array, "levels"], data: DataSetArrays
+    ) -> tuple[Inferred, UnitSummary]:
+        def block(data: DataSetArrays) -> tuple[Inferred, UnitSummary]:
+            # Without barriers a loop of one turn is compiled into what is around it, and rounds in
+            # another way than one of several.
+            data = jax.lax.optimization_barrier(data)
+            return jax.lax.optimization_barrier(jax.vmap(partial(one, model, levels))(data))
+
+        size = places.together
+        blocks = jax.tree.map(lambda x: x.reshape(len(x) // size, size, *x.shape[1:]), data)
+        found = jax.lax.map(block, blocks)
+        return jax.tree.map(lambda x: x.reshape(len(x) * size, *x.shape[2:]), found)
+
+    if len(places.devices) > 1:
+        whole, spread = PartitionSpec(), PartitionSpec(AXIS)
+        share = jax.shard_map(
+            share,
+            mesh=places.mesh,
+            in_specs=(whole, whole, spread),
+            out_specs=spread,
+            check_vma=False,
+        )
+    return share(model, levels, data)
+
+
+def _result(
+    data_sets: DataSets,
+    work: _Work,
+    level: float,
+    found: Found,
+    seconds: dict[str, float],
+) -> BatchFit:
+    """Everything in double precision, and nothing told where the method failed."""
+    inferred, judged, summary = found
+    status = np.array([str(status) for status in STATUSES])[inferred.status]
+    failed, present = status == Status.FAILED, data_sets.present
+
+    def told(values: Float[np.ndarray, "batch *rest"]) -> Float[np.ndarray, "batch *rest"]:
+        values = values.astype(np.float64)
+        values[failed] = np.nan
+        return values
+
+    units = (summary.mean, summary.sd, *np.moveaxis(summary.quantiles, -1, 0))
+    answers = {
+        name: np.where(present, told(values), np.nan)
+        for name, values in zip(UNIT_COLUMNS, units, strict=True)
+    }
+    low, median, high = np.moveaxis(told(inferred.quantiles), -1, 0)
+    return BatchFit(
+        data_sets,
+        work.model,
+        work.plan.method,
+        level,
+        status,
+        coordinates=told(inferred.mean),
+        coordinate_sd=told(inferred.sd),
+        coordinate_low=low,
+        coordinate_median=median,
+        coordinate_high=high,
+        ess=told(judged.ess),
+        r_hat=told(judged.r_hat),
+        log_evidence=told(inferred.log_evidence),
+        error=told(inferred.error),
+        **answers,
+        draws=told(inferred.draws) if work.plan.draws else None,
+        rate_draws=told(inferred.rates) if work.plan.draws and work.rates else None,
+        seconds=seconds,
+    )

@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.gibbs import GibbsData, conjugate_shapes
-from hierjax.inference.result import Problem, Result
+from hierjax.inference.result import Problem, Result, UnitData
 from hierjax.inference.sampling import (
     OVERDISPERSION,
     compile_ahead,
@@ -239,13 +239,9 @@ class CollapsedGibbs:
 
     def _data(self, problem: Problem) -> GibbsData:
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
-        model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
-        if not self.store_units:
-            none = jnp.zeros(0, problem.dtype)
-            return GibbsData(model, tally, none, none)
-        units = problem.units()
-        successes, trials = jnp.asarray(units.successes), jnp.asarray(units.trials)
-        return GibbsData(model, tally, successes, trials - successes)
+        none: np.ndarray = np.zeros(0, problem.dtype)
+        units = problem.units() if self.store_units else UnitData(none, none)
+        return GibbsData.of(problem.model, problem.tally(), units)
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""

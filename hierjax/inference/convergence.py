@@ -12,6 +12,8 @@ from hierjax.inference.result import Result, Status
 from hierjax.posterior import HyperPosterior
 
 __all__ = [
+    "LARGEST_R_HAT",
+    "SMALLEST_ESS_PER_CHAIN",
     "after_warmup",
     "effective_sample_sizes",
     "import_arviz",
@@ -22,8 +24,8 @@ __all__ = [
 
 # Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021), "Rank-normalization, folding, and
 # localization: an improved R-hat", sec. 4.
-_LARGEST_R_HAT = 1.01
-_SMALLEST_ESS_PER_CHAIN = 100
+LARGEST_R_HAT = 1.01
+SMALLEST_ESS_PER_CHAIN = 100
 
 Draws = Float[np.ndarray, "chains draws"]
 
@@ -82,12 +84,12 @@ def judge_draws(
     rows = [effective_sample_sizes(draws[..., i]) for i in range(draws.shape[-1])]
     bulk, tail, r_hat = (list(values) for values in zip(*rows, strict=True))
     diagnostics = {"ess_bulk": bulk, "ess_tail": tail, "r_hat": r_hat}
-    needed = _SMALLEST_ESS_PER_CHAIN * draws.shape[0]
+    needed = SMALLEST_ESS_PER_CHAIN * draws.shape[0]
     smallest = min(bulk + tail)
-    if max(r_hat) <= _LARGEST_R_HAT and smallest >= needed:
+    if max(r_hat) <= LARGEST_R_HAT and smallest >= needed:
         return Status.CONVERGED, "", diagnostics
     message = (
-        f"R-hat {max(r_hat):.3f} (want at most {_LARGEST_R_HAT}), smallest effective sample size "
+        f"R-hat {max(r_hat):.3f} (want at most {LARGEST_R_HAT}), smallest effective sample size "
         f"{smallest:.0f} (want at least {needed})"
     )
     return Status.NOT_CONVERGED, message, diagnostics

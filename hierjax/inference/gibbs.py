@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -16,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.metropolis import metropolis
-from hierjax.inference.result import Problem, Result
+from hierjax.inference.result import Problem, Result, UnitData
 from hierjax.inference.sampling import (
     compile_ahead,
     overdispersed_starts,
@@ -32,6 +33,7 @@ __all__ = ["Gibbs", "GibbsData", "GibbsState", "conjugate_shapes"]
 
 Pair = Float[Array, "2"]
 Scalar = Float[Array, ""]
+Rates = Float[Array, "chains units"]
 # Acceptance rates that mix fastest for one and for two normal coordinates
 # (Gelman, Roberts & Gilks 1996, "Efficient Metropolis jumping rules", table 1).
 _TARGET_ONE, _TARGET_BLOCK = 0.44, 0.35
@@ -58,12 +60,32 @@ class GibbsState(NamedTuple):
 
 
 class GibbsData(NamedTuple):
-    """The model and its data, as a kernel is given them."""
+    """The model and its data, as a kernel is given them.
+
+    Attributes:
+        model: Family and hyperprior.
+        tally: The units' tally.
+        successes: y of every unit.
+        failures: n - y.
+        present: One; zero for what fills a smaller data set up, and is not seen.
+    """
 
     model: Model
     tally: TallyArrays
     successes: Float[Array, "units"]
     failures: Float[Array, "units"]
+    present: Float[Array, "units"]
+
+    @classmethod
+    def of(cls, model: Model, tally: TallyArrays, units: UnitData) -> "GibbsData":
+        """Of one data set."""
+        arrays = units.successes, units.trials - units.successes, np.ones_like(units.trials)
+        return cls(*jax.tree.map(jnp.asarray, (model, tally, *arrays)))
+
+    def seen(self, log_theta: Rates, log_complement: Rates) -> "SufficientStatistics":
+        """What the hyperparameters see of the rates."""
+        sums = ((self.present * x).sum(axis=1) for x in (log_theta, log_complement))
+        return SufficientStatistics(jnp.full(len(log_theta), self.present.sum()), *sums)
 
 
 class SufficientStatistics(NamedTuple):
@@ -78,9 +100,7 @@ _Positive = Annotated[int, Field(gt=0, strict=True)]
 _Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def conjugate_shapes(
-    data: GibbsData, eta: Float[Array, "chains 2"]
-) -> tuple[Float[Array, "chains units"], Float[Array, "chains units"]]:
+def conjugate_shapes(data: GibbsData, eta: Float[Array, "chains 2"]) -> tuple[Rates, Rates]:
     """Shapes of the units' Beta conditionals: alpha + y and beta + n - y."""
     population = jax.vmap(data.model.family.constrain)(eta)
     return (
@@ -89,9 +109,7 @@ def conjugate_shapes(
     )
 
 
-def _standardization(
-    data: GibbsData, eta: Float[Array, "chains 2"]
-) -> tuple[Float[Array, "chains units"], Float[Array, "chains units"]]:
+def _standardization(data: GibbsData, eta: Float[Array, "chains 2"]) -> tuple[Rates, Rates]:
     r"""Location and scale of the log-odds of Beta(a, b): log(a / b) and sqrt(1 / a + 1 / b)."""
     a, b = conjugate_shapes(data, eta)
     return jnp.log(a / b), jnp.sqrt(1 / a + 1 / b)
@@ -160,8 +178,7 @@ class Gibbs:
         if self.interweaving:
             eta, logit, accepted = self._interweave(data, key_interweaving, state, logit)
         log_theta, log_complement = log_rates(logit)
-        units = jnp.full(self.chains, data.successes.shape[0], log_theta.dtype)
-        seen = SufficientStatistics(units, log_theta.sum(axis=1), log_complement.sum(axis=1))
+        seen = data.seen(log_theta, log_complement)
         eta, acceptance = self._move(data.model, key_hyper, state._replace(eta=eta), seen)
         if self.proposal_scales is None:
             adapted = self._adapt(state, eta, acceptance, accepted, index)
@@ -202,8 +219,8 @@ class Gibbs:
         data: GibbsData,
         key: Key[Array, ""],
         state: GibbsState,
-        logit: Float[Array, "chains units"],
-    ) -> tuple[Float[Array, "chains 2"], Float[Array, "chains units"], Float[Array, "chains"]]:
+        logit: Rates,
+    ) -> tuple[Float[Array, "chains 2"], Rates, Float[Array, "chains"]]:
         r"""Metropolis steps of the hyperparameters that take the rates along.
 
         Held are the rates' standardised log-odds (logit theta - location) / scale, location and
@@ -216,10 +233,10 @@ class Gibbs:
             location, scale = _standardization(data, jax.vmap(self._from_coordinates)(x))
             log_theta, log_complement = log_rates(location + scale * standard)
             likelihood = data.successes * log_theta + data.failures * log_complement
-            sums = log_theta.sum(axis=1), log_complement.sum(axis=1)
-            seen = SufficientStatistics(jnp.full_like(sums[0], data.successes.shape[0]), *sums)
+            seen = data.seen(log_theta, log_complement)
             prior = jax.vmap(self._log_conditional, in_axes=(None, 0, 0))(data.model, x, seen)
-            return prior + (likelihood + jnp.log(scale)).sum(axis=1) + sums[0] + sums[1]
+            rates = (data.present * (likelihood + jnp.log(scale))).sum(axis=1)
+            return prior + rates + seen.sum_log + seen.sum_log_complement
 
         moves = jnp.exp(state.log_interweaving) * jnp.linalg.cholesky(state.covariance)[None]
         x = jax.vmap(self._to_coordinates)(state.eta)
@@ -279,10 +296,7 @@ class Gibbs:
 
     def _data(self, problem: Problem) -> GibbsData:
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
-        units = problem.units()
-        model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
-        successes, trials = jnp.asarray(units.successes), jnp.asarray(units.trials)
-        return GibbsData(model, tally, successes, trials - successes)
+        return GibbsData.of(problem.model, problem.tally(), problem.units())
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""

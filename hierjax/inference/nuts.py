@@ -12,8 +12,13 @@ from pydantic.dataclasses import dataclass
 from hierjax.families.beta_binomial import Rate
 from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import after_warmup, result_of_draws
-from hierjax.inference.result import Problem, Result
-from hierjax.inference.sampling import compile_ahead, overdispersed_starts, sample
+from hierjax.inference.result import Problem, Result, UnitData
+from hierjax.inference.sampling import (
+    compile_ahead,
+    overdispersed_starts,
+    sample,
+    side_by_side,
+)
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
 from hierjax.tally import Tally, TallyArrays
@@ -24,12 +29,28 @@ Scalar = Float[Array, ""]
 
 
 class NutsData(NamedTuple):
-    """The model and its data, as a kernel is given them."""
+    """The model and its data, as a kernel is given them.
+
+    Attributes:
+        model: Family and hyperprior.
+        tally: The units' tally.
+        successes: y of every unit.
+        trials: n likewise.
+        present: One; zero for what fills a smaller data set up, whose coordinates are standard
+            normal and seen by nothing else.
+    """
 
     model: Model
     tally: TallyArrays
     successes: Float[Array, "units"]
     trials: Float[Array, "units"]
+    present: Float[Array, "units"]
+
+    @classmethod
+    def of(cls, model: Model, tally: TallyArrays, units: UnitData) -> "NutsData":
+        """Of one data set."""
+        arrays = units.successes, units.trials, np.ones_like(units.trials)
+        return cls(*jax.tree.map(jnp.asarray, (model, tally, *arrays)))
 
 
 def _logit_rate(
@@ -54,17 +75,18 @@ def _potential(data: NutsData) -> Any:
     model = data.model
 
     def potential(position: dict[str, Array]) -> Scalar:
-        eta, y, n = position["eta"], data.successes, data.trials
+        eta, y, n, present = position["eta"], data.successes, data.trials, data.present
         logit, log_scale = jax.vmap(_logit_rate, in_axes=(None, None, 0, 0, 0))(
             model, eta, position["units"], y, n
         )
         rate = Rate.from_logit(logit)
-        sums = jnp.sum(rate.log), jnp.sum(rate.log_complement)
-        units = jnp.asarray(y.shape[0], eta.dtype)
-        log_jacobian = sums[0] + sums[1] + jnp.sum(log_scale)
-        return -(
-            jnp.sum(jax.vmap(model.family.log_likelihood_kernel)(y, n, rate))
-            + model.family.log_prior_units(units, *sums, model.family.constrain(eta))
+        sums = jnp.sum(present * rate.log), jnp.sum(present * rate.log_complement)
+        likelihood = jax.vmap(model.family.log_likelihood_kernel)(y, n, rate)
+        absent = jnp.sum((1 - present) * position["units"] ** 2)
+        log_jacobian = sums[0] + sums[1] + jnp.sum(present * log_scale)
+        return 0.5 * absent - (
+            jnp.sum(present * likelihood)
+            + model.family.log_prior_units(jnp.sum(present), *sums, model.family.constrain(eta))
             + model.hyperprior.log_density(eta)
             + log_jacobian
         )
@@ -163,19 +185,18 @@ class NUTS:
 
     def _data(self, problem: Problem) -> NutsData:
         check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
-        units = problem.units()
-        model, tally = jax.tree.map(jnp.asarray, (problem.model, problem.tally()))
-        return NutsData(model, tally, jnp.asarray(units.successes), jnp.asarray(units.trials))
+        return NutsData.of(problem.model, problem.tally(), problem.units())
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""
-        compile_ahead(self, self._data(problem), problem, self.warmup + self.draws, self.chunk)
+        steps, groups = self.warmup + self.draws, side_by_side(self.chains)
+        compile_ahead(self, self._data(problem), problem, steps, self.chunk, groups)
 
     def run(self, problem: Problem) -> Result:
         """Samples and judges the draws; see `NUTS`."""
         data, steps = self._data(problem), self.warmup + self.draws
         with Stopwatch() as watch:
-            outputs = sample(self, data, problem, steps, self.chunk)
+            outputs = sample(self, data, problem, steps, self.chunk, side_by_side(self.chains))
         kept = after_warmup(outputs, self.warmup)
         divergences = int(kept["divergent"].sum())
         info = {

@@ -9,7 +9,7 @@ row nodes are centred and scaled by the conditional mode and curvature of logit_
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import TallyArrays
 
-__all__ = ["Lattice", "QuadratureResult", "draw", "quadrature"]
+__all__ = ["Lattice", "QuadratureResult", "draw", "propose", "quadrature"]
 
 # 32 columns and more reach sinh(0.7 * 5.6) / 0.7 = 36 conditional standard deviations.
 _COLUMN_STRETCH = 0.7
@@ -60,12 +60,11 @@ class Lattice(NamedTuple):
         columns = self.log_density.shape[-1]
         return 2 * _column_reach(columns) / (columns - 1)
 
-    def column_position(
-        self, logit_mean: Float[np.ndarray, "*batch 1"]
-    ) -> Float[np.ndarray, "*batch rows"]:
-        """Where logit-means lie in every row, in steps from the first node."""
-        relative = (logit_mean - np.asarray(self.center)) / np.asarray(self.scale)
-        hidden = np.arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
+    def column_position(self, logit_mean: Float[Any, "*batch 1"]) -> Float[Any, "*batch rows"]:
+        """Where logit-means lie in every row, in steps from the first node; NumPy's on the host."""
+        relative = (logit_mean - self.center) / self.scale
+        arcsinh = jnp.arcsinh if isinstance(relative, jax.Array) else np.arcsinh
+        hidden = arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
         return hidden / self.column_step + 0.5 * (self.log_density.shape[-1] - 1)
 
     def row_position(self, log_concentration: Float[np.ndarray, "*batch"]) -> np.ndarray:
@@ -242,7 +241,7 @@ def draw(
     kept: list[Float[np.ndarray, "draws 2"]] = []
     missing, turn = draws, 0
     while missing > 0:
-        proposed = _propose(
+        proposed = propose(
             model, tally, result.lattice, jax.random.fold_in(key, turn), 2 * draws + 64
         )
         points, accepted = (np.asarray(values) for values in proposed)
@@ -252,9 +251,10 @@ def draw(
 
 
 @partial(jax.jit, static_argnums=4)
-def _propose(
+def propose(
     model: Model, tally: TallyArrays, lattice: Lattice, key: Key[Array, ""], proposals: int
 ) -> tuple[Float[Array, "draws 2"], Bool[Array, "draws"]]:
+    """Proposals under the lattice's envelope, and which of them are draws; see `draw`."""
     rows, columns = lattice.log_density.shape
     padded = jnp.pad(lattice.log_density, 1, constant_values=-jnp.inf)
     shifts = [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)]

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hierjax.errors import InferenceError
 from hierjax.inference.result import Problem
+from hierjax.inference.spreading import spread
 from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
@@ -206,19 +207,23 @@ def sample(
     kernel, x64 = _group(kernel, groups), problem.dtype == np.float64
     keys = [key] if groups == 1 else list(jax.random.split(key, groups))
     starts, walks = zip(*map(jax.random.split, keys), strict=True)
-    states, done = [_start(kernel, data, start) for start in starts], 0
+    states: Any = [_start(kernel, data, start) for start in starts]
+    done = 0
     chunks: list[list[np.ndarray]] = []
     if problem.checkpoint and problem.checkpoint.exists():
         states, chunks, done = _restore(problem.checkpoint, identity, states)
 
-    def advance(walk: Key[Array, ""], state: PyTree) -> tuple[PyTree, PyTree]:
+    def advance(data: PyTree, walk: Key[Array, ""], state: PyTree) -> tuple[PyTree, PyTree]:
         with jax.enable_x64(x64):  # a thread has a setting of its own
             state, outputs = _advance(kernel, data, walk, state, jnp.asarray(done), length)
             return state, jax.tree.map(np.asarray, outputs)
 
-    with ThreadPoolExecutor(min(groups, os.cpu_count() or 1)) as pool:
+    placed, copies = spread(list(zip(walks, states, strict=True)), data)
+    walks, states = zip(*placed, strict=True)
+    with ThreadPoolExecutor(min(groups, max(os.cpu_count() or 1, jax.device_count()))) as pool:
         while done < steps:
-            states, outputs = map(list, zip(*pool.map(advance, walks, states), strict=True))
+            advanced = pool.map(advance, copies, walks, states)
+            states, outputs = map(list, zip(*advanced, strict=True))
             structure = jax.tree.structure(outputs[0])
             leaves = zip(*map(jax.tree.leaves, outputs), strict=True)
             chunks.append([x[0] if groups == 1 else np.concatenate(x, axis=1) for x in leaves])

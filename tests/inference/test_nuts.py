@@ -14,6 +14,7 @@ from scipy.stats import beta, binom
 import hierjax as hj
 from hierjax.errors import InferenceError, ModelError
 from hierjax.inference.nuts import NutsData, _potential
+from hierjax.inference.result import UnitData
 
 RATS = hj.datasets.rat_tumors()
 METHOD = hj.NUTS(warmup=500, draws=1000, store_units=True, chunk=500)
@@ -80,7 +81,7 @@ def test_the_potential_is_minus_the_log_joint(eta):
     places = [(0.0, 0.0, np.zeros(3)), *((*rng.normal(size=2), rng.normal(size=3)) for _ in "12")]
     with jax.enable_x64(True):
         tally = jax.tree.map(jnp.asarray, hj.Tally.of(hj.Counts(y, n)).arrays())
-        data = NutsData(model, tally, jnp.asarray(y * 1.0), jnp.asarray(n * 1.0))
+        data = NutsData.of(model, tally, UnitData(y * 1.0, n * 1.0))
         potential = jax.jit(_potential(data))
         differences = [
             float(potential({"eta": jnp.array([eta[0] + u, eta[1] + w]), "units": jnp.asarray(z)}))

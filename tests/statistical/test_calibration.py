@@ -18,7 +18,7 @@ from scipy.stats import chisquare
 import hierjax as hj
 from hierjax.inference.gibbs import GibbsData
 from hierjax.inference.nuts import NutsData
-from hierjax.inference.quadrature import _propose, quadrature
+from hierjax.inference.quadrature import propose, quadrature
 
 pytestmark = pytest.mark.slow
 
@@ -102,9 +102,10 @@ def sample(kernel, data, thinning, seed):
 
 
 def kernel_data(kernel, model, tally, successes):
+    trials = jnp.full(UNITS, TRIALS, successes.dtype)
     if isinstance(kernel, hj.NUTS):
-        return NutsData(model, tally, successes, jnp.full(UNITS, TRIALS, successes.dtype))
-    return GibbsData(model, tally, successes, TRIALS - successes)
+        return NutsData(model, tally, successes, trials, jnp.ones_like(trials))
+    return GibbsData(model, tally, successes, TRIALS - successes, jnp.ones_like(trials))
 
 
 def test_quadrature_is_calibrated(simulated):
@@ -112,7 +113,7 @@ def test_quadrature_is_calibrated(simulated):
 
     def one(key, tally):
         found = quadrature(MODEL, tally)
-        points, accepted = _propose(MODEL, tally, found.lattice, key, 400)
+        points, accepted = propose(MODEL, tally, found.lattice, key, 400)
         first = jnp.argsort(~accepted, stable=True)[:DRAWS]
         return points[first], jnp.sum(accepted), found.error_estimate
 

@@ -1,0 +1,123 @@
+"""Draws of one data set's hyperparameters and rates, in compiled code that batches map over."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from hierjax.batch.plan import DataSetArrays
+from hierjax.inference import NUTS, CollapsedGibbs, Gibbs
+from hierjax.inference.gibbs import GibbsData
+from hierjax.inference.nuts import NutsData
+from hierjax.inference.quadrature import QuadratureResult, propose
+from hierjax.model import Model
+from hierjax.tally import TallyArrays
+from hierjax.units.draws import draw_log_odds
+
+__all__ = ["chains_of", "evenly_spaced", "independent_draws", "rates_given"]
+
+# Proposals for each draw that is missing in a round, and rounds after which a lattice is at fault.
+_PROPOSALS, _MOST_ROUNDS = 2, 50
+
+
+def chains_of(
+    kernel: NUTS | Gibbs | CollapsedGibbs, model: Model, data: DataSetArrays, key: Key[Array, ""]
+) -> tuple[Float[Array, "chains draws 2"], Bool[Array, ""]]:
+    """All draws that a sampler keeps, and whether a trajectory diverged after warm-up.
+
+    A step's key depends on its index alone, as in `hierjax.inference.sampling`.
+
+    Args:
+        kernel: The sampler's settings.
+        model: Family and hyperprior.
+        data: The data set.
+        key: Typed key.
+
+    Returns:
+        Working coordinates, chains first.
+    """
+    kernel = replace(kernel, store_units=False)
+    units = (data.unit_successes, data.unit_trials)
+    given: Any
+    if isinstance(kernel, NUTS):
+        given = NutsData(model, data.tally, *units, data.present)
+    else:
+        given = GibbsData(model, data.tally, units[0], units[1] - units[0], data.present)
+    key_start, key_walk = jax.random.split(key)
+
+    def step(index: Int[Array, ""], state: Any) -> tuple[Any, dict[str, Array]]:
+        return kernel.step(given, jax.random.fold_in(key_walk, index), state, index)
+
+    def several(first: Int[Array, ""], count: int, state: Any) -> Any:
+        return jax.lax.fori_loop(first, first + count, lambda i, s: step(i, s)[0], state)
+
+    thinning = 1 if isinstance(kernel, NUTS) else kernel.thinning
+
+    def keep(state: Any, draw: Int[Array, ""]) -> tuple[Any, tuple[Array, Array]]:
+        first = kernel.warmup + draw * thinning
+        state, output = step(first, state)
+        if thinning > 1:
+            state = several(first + 1, thinning - 1, state)
+        return state, (output["eta"], jnp.any(output.get("divergent", False)))
+
+    start = kernel.init(given, key_start)
+    state = several(jnp.asarray(0), kernel.warmup, start)
+    _, (eta, divergent) = jax.lax.scan(keep, state, jnp.arange(kernel.draws))
+    return jnp.moveaxis(eta, 0, 1), jnp.any(divergent)
+
+
+def evenly_spaced(chains: Float[Array, "chains draws 2"], draws: int) -> Float[Array, "{draws} 2"]:
+    """So many of all chains' draws, one chain after the other."""
+    points = chains.reshape(-1, 2)
+    return points[np.linspace(0, len(points) - 1, draws).round().astype(int)]
+
+
+def independent_draws(
+    model: Model,
+    tally: TallyArrays,
+    found: QuadratureResult,
+    key: Key[Array, ""],
+    draws: int,
+) -> Float[Array, "{draws} 2"]:
+    """Independent draws under quadrature's lattice, as `hierjax.inference.quadrature.draw` has.
+
+    Args:
+        model: Family and hyperprior.
+        tally: The units.
+        found: Their posterior.
+        key: Typed key.
+        draws: Number of draws.
+
+    Returns:
+        Working coordinates; NaN for those that a lattice gone wrong has not.
+    """
+    dtype = found.log_evidence.dtype
+
+    def missing(state: tuple[Array, Array, Array]) -> Array:
+        return (state[0] < draws) & (state[1] < _MOST_ROUNDS)
+
+    def propose_more(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        kept, turn, points = state
+        proposals = _PROPOSALS * draws + 8
+        proposed, accepted = propose(
+            model, tally, found.lattice, jax.random.fold_in(key, turn), proposals
+        )
+        # What is refused, and what there is no room for, goes to a place that is not there.
+        place = jnp.where(accepted, kept + jnp.cumsum(accepted) - 1, draws)
+        points = points.at[place].set(proposed, mode="drop")
+        return kept + jnp.sum(accepted), turn + 1, points
+
+    start = jnp.asarray(0), jnp.asarray(0), jnp.full((draws, 2), jnp.nan, dtype)
+    return jax.lax.while_loop(missing, propose_more, start)[2]
+
+
+def rates_given(
+    points: Float[Array, "draws 2"], data: DataSetArrays, key: Key[Array, ""]
+) -> Float[Array, "draws rates"]:
+    """Rates of some units, one for each draw of the hyperparameters, by conjugacy."""
+    failures = data.rate_trials - data.rate_successes
+    logit = draw_log_odds(key, points, data.rate_successes, failures)
+    return jax.nn.sigmoid(jnp.where(jnp.isposinf(points[:, 1:]), points[:, :1], logit))

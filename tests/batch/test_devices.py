@@ -1,0 +1,65 @@
+"""The same draws on one, two and eight devices, which a process is made to have."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import hierjax as hj
+from hierjax.batch.devices import places
+from hierjax.batch.plan import Plan
+
+PROGRAM = """
+import sys
+import jax
+import numpy as np
+import hierjax as hj
+
+rng = np.random.default_rng(0)
+trials = rng.integers(5, 40, (70, 12))
+data = hj.DataSets(rng.binomial(trials, rng.beta(2.0, 12.0, trials.shape)), trials)
+key = jax.random.key(1)
+fits = {
+    "gibbs": hj.fit_batch(data, method=hj.Gibbs(chains=2, warmup=20, draws=30), key=key, draws=60),
+    "quadrature": hj.fit_batch(data, key=key, draws=20, rates=(3,), chunk=16),
+}
+chains = hj.CollapsedGibbs(chains=1024, warmup=20, draws=20)
+alone = {"alone": hj.fit(data.counts(0), method=chains, key=key).draws}
+arrays = {f"{name}_{part}": getattr(fit, part) for name, fit in fits.items()
+          for part in ("mean", "low", "draws", "rate_draws", "status")
+          if getattr(fit, part) is not None}
+np.savez(sys.argv[1], devices=len(jax.devices()), **arrays, **alone)
+"""
+
+
+def drawn_on(devices, path):
+    """What the program draws in a process with so many devices."""
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", PROGRAM, str(path)]
+    subprocess.run(command, env=environment, check=True, timeout=600)
+    return dict(np.load(path))
+
+
+@pytest.mark.slow
+def test_draws_do_not_depend_on_the_number_of_devices(tmp_path):
+    found = {n: drawn_on(n, tmp_path / f"{n}.npz") for n in (1, 2, 8)}
+    assert [int(arrays.pop("devices")) for arrays in found.values()] == [1, 2, 8]
+    for arrays in found.values():
+        assert arrays.keys() == found[1].keys()
+        for name, values in arrays.items():
+            if name in ("gibbs_draws", "alone") or name.endswith("status"):
+                np.testing.assert_array_equal(values, found[1][name], err_msg=name)
+            else:  # sums may be taken in another order
+                np.testing.assert_allclose(values, found[1][name], rtol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("method", [hj.Quadrature(), hj.Gibbs(), hj.NUTS()])
+def test_chunks_are_what_devices_can_share(method):
+    data = hj.DataSets(np.ones((1000, 3), int), np.full((1000, 3), 2))
+    for chunk in (None, 1, 100, 999):
+        chosen = places(Plan(method), data, chunk)
+        assert chosen.chunk % (chosen.together * len(chosen.devices)) == 0
+        assert chosen.chunk >= (chunk or 1)
