@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int64
-from scipy import stats
 
 from hierjax.errors import DataError
 from hierjax.validation import MAX_COUNT
@@ -145,7 +144,9 @@ class PoissonTrials:
 
     def quantile(self, levels: Float[np.ndarray, "levels"]) -> Int64[np.ndarray, "levels"]:
         """The least number that as many units do not exceed."""
-        return np.maximum(stats.poisson.ppf(levels, self.mean), 1).astype(np.int64)
+        from scipy.stats import poisson  # takes half a second, and is seldom wanted
+
+        return np.maximum(poisson.ppf(levels, self.mean), 1).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from scipy import stats
 
 import hierjax as hj
 from hierjax.errors import ModelError
-from hierjax.inference import collapsed_gibbs
 from hierjax.inference.collapsed_gibbs import Proposal, bivariate_t_draws
+from hierjax.inference.gibbs import GibbsData
 
 RATS = hj.datasets.rat_tumors()
 KEY = jax.random.key(1)
@@ -159,16 +159,16 @@ def test_a_kernel_without_the_proposals_density_is_caught(monkeypatch):
 
 def test_a_tally_of_other_counts_is_caught(fit, monkeypatch):
     """One success in ten taken for a failure, through the compiled kernel of the other tests."""
-    data = collapsed_gibbs.GibbsData
+    right = GibbsData.of
 
-    def wrong(model, tally, successes, failures):
+    def wrong(model, tally, units):
         tally = tally._replace(
             successes_above=0.9 * tally.successes_above,
             failures_above=tally.failures_above + 0.1 * tally.successes_above,
         )
-        return data(model, tally, successes, failures)
+        return right(model, tally, units)
 
-    monkeypatch.setattr(collapsed_gibbs, "GibbsData", wrong)
+    monkeypatch.setattr(GibbsData, "of", wrong)
     other = hj.fit(RATS, method=METHOD, key=KEY)
     with pytest.raises(AssertionError, match="standard errors from the exact posterior"):
         require_agreement(other, exact())
