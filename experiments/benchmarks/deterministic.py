@@ -2,13 +2,16 @@
 
     python experiments/benchmarks/deterministic.py
 
-Compile seconds are apart from run seconds, which are the best of several runs. The peer is SciPy's
-`minimize` over `betaln` of every unit, as one would write it. Sizes: 10, 70 (the rats), 1,000 and
+Compile seconds are apart from run seconds, which are the best of several runs. Peers are SciPy's
+`minimize` over `betaln` of every unit, as one would write it, and on the rats R's VGAM, bang and
+Rgbp, each left out, with a word, where it is not installed. Sizes: 10, 70 (the rats), 1,000 and
 100,000 units, and a million for the ascent, whose tally then counts.
 """
 
 import argparse
 import platform
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
@@ -27,6 +30,8 @@ from hierjax.inference.quadrature import quadrature
 from hierjax.inference.type2_mle import type2_mle
 from hierjax.tally import tally_batch
 
+HERE = Path(__file__).parent
+RATS = HERE.parents[1] / "hierjax" / "datasets" / "rat_tumors.csv"
 SIZES = (10, 70, 1_000, 100_000)
 DRAWS = 10_000
 
@@ -63,6 +68,19 @@ def by_scipy(counts: hj.Counts) -> Callable[[], Any]:
     return lambda: minimize(loss, np.array([-1.0, 1.0]), method="L-BFGS-B", tol=1e-12).x
 
 
+def in_r(script: str) -> float | None:
+    """Seconds that a peer in R says it took on the rats; None, with a word, where there is none."""
+    if shutil.which("Rscript") is None:
+        print(f"{script}: left out, R is not installed")
+        return None
+    command = ["Rscript", str(HERE / "peers" / script), str(RATS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{script}: left out, {done.stderr.strip().splitlines()[0]}")
+        return None
+    return float(done.stdout.split("seconds")[-1])
+
+
 def with_tally(counts: hj.Counts, optimizer: str) -> Any:
     """From counts to the maximum: the tally is part of the work."""
     arrays = jax.tree.map(jnp.asarray, hj.Tally.of(counts).arrays())
@@ -90,6 +108,11 @@ def of_sizes(show: Callable[..., None]) -> None:
             draw = partial(fit.sample_rates, DRAWS, jax.random.key(0))
             compiled, seconds = best(draw)
             show(f"{DRAWS:,} joint draws, rates too", units, compiled, seconds, DRAWS / seconds)
+        if units == 70:
+            if peer := in_r("vgam.R"):
+                show("Type-2 MLE, VGAM", units, 0.0, peer)
+            if peer := in_r("bang.R"):
+                show(f"{DRAWS:,} joint draws, bang", units, 0.0, peer, DRAWS / peer)
 
 
 def of_many_units(show: Callable[..., None], units: int) -> None:
@@ -129,6 +152,10 @@ def of_batches(show: Callable[..., None], data_sets: int) -> None:
         compiled, seconds = best(partial(answers, batch, method), 10.0)
         name = f"{data_sets:,} {name}, all units' means and 90 % intervals"
         show(name, 70, compiled, seconds, data_sets / seconds)
+
+
+    if peer := in_r("rgbp.R"):
+        show("a data set's intervals and their coverage, Rgbp", 70, 0.0, peer, 1 / peer)
 
 
 def answers(batch: hj.DataSets, method: Any) -> Any:
