@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import expit
 
 from hierjax.checks.loo import thinned
+from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.followed import Followed
-from hierjax.lattice_quantiles import lattice_quantile_effects, to_parameters
+from hierjax.lattice_quantiles import lattice_quantile_effects
 from hierjax.units.effects import unit_effects
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def posterior_effects(
         Points and weights; a product with the third is a covariance.
     """
     points, weights = (np.asarray(values, np.float64) for values in thinned(fit.posterior))
-    u, w = points.T
-    means = np.stack([u, w, expit(u), w - np.logaddexp(0, -u), w - np.logaddexp(0, u)])
+    means = fit.model.family.hyperparameters.answer_values(points)
     rates, quantiles, above = unit_effects(fit, asked, points, weights, _gaps(fit))
     each = zip(_parameter_effects(fit, points, asked.levels), quantiles, strict=True)
     parts = [means - (means @ weights)[:, None], rates, *itertools.chain(*each), *above]
@@ -65,18 +64,21 @@ def _gaps(fit: "Fit") -> Float[np.ndarray, "points 2"] | None:
 
 def _parameter_effects(
     fit: "Fit", points: Float[np.ndarray, "points 2"], levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "levels 6 points"]:
+) -> Float[np.ndarray, "levels parameters points"]:
     """Effects on quantiles of the hyperparameters."""
+    reported = fit.model.family.hyperparameters
     if fit.result.lattice is None:
-        return _draw_effects(points, levels)
+        return _draw_effects(reported, points, levels)
     carry = fit.posterior.weights.ravel() > 0
-    found = lattice_quantile_effects(fit.posterior, fit.result.lattice, levels)
-    return np.moveaxis(found.reshape(6, len(levels), carry.size)[..., carry], 0, 1)
+    found = lattice_quantile_effects(fit.posterior, fit.result.lattice, levels, reported)
+    return np.moveaxis(found.reshape(len(found), len(levels), carry.size)[..., carry], 0, 1)
 
 
 def _draw_effects(
-    points: Float[np.ndarray, "points 2"], levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "levels 6 points"]:
+    reported: Hyperparameters,
+    points: Float[np.ndarray, "points 2"],
+    levels: Float[np.ndarray, "levels"],
+) -> Float[np.ndarray, "levels parameters points"]:
     r"""From equally weighted draws, the density by differences of quantiles.
 
     .. math:: \frac{1}{F'(q)} \approx \frac{q(p + h) - q(p - h)}{2h}, \qquad
@@ -84,16 +86,15 @@ def _draw_effects(
 
     (Bofinger 1975, "Estimation of a density function using order statistics").
     """
-    u, w = points.T
-    values = np.stack([u, w, w - np.logaddexp(0, -u), w - np.logaddexp(0, u)])
-    effects = np.empty((len(levels), 6, len(points)))
+    values = reported.on_line(points)
+    effects = np.empty((len(levels), len(reported.names), len(points)))
     normal = NormalDist()
     for effect, level in zip(effects, levels, strict=True):
         z = normal.inv_cdf(level)
-        width = (4.5 * normal.pdf(z) ** 4 / (len(u) * (2 * z * z + 1) ** 2)) ** 0.2
+        width = (4.5 * normal.pdf(z) ** 4 / (len(points) * (2 * z * z + 1) ** 2)) ** 0.2
         width = min(width, 0.5 * level, 0.5 * (1 - level))
         low, found, high = np.quantile(values, [level - width, level, level + width], axis=1)
         below = values < found[:, None]
         surplus = below.mean(axis=1, keepdims=True) - below
-        effect[:] = to_parameters(found, surplus * ((high - low) / (2 * width))[:, None])
+        effect[:] = reported.moved(found, surplus * ((high - low) / (2 * width))[:, None])
     return effects

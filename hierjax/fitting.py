@@ -18,7 +18,6 @@ from hierjax.errors import ConfigError, InferenceError
 from hierjax.estimates import Estimates
 from hierjax.fitted import DTYPES, Precision
 from hierjax.hyperparameters import (
-    PARAMETERS,
     summarize_draws,
     summarize_lattice,
     summarize_point,
@@ -110,11 +109,10 @@ class Fit(Estimates, Decisions, Draws):
         Raises:
             ConfigError: If there is no such hyperparameter.
         """
-        if parameter not in PARAMETERS:
-            raise ConfigError(
-                f"parameter: expected one of {', '.join(PARAMETERS)}, found {parameter!r}"
-            )
-        return float(self.summary()["median"][PARAMETERS.index(parameter)])
+        names = self.model.family.hyperparameters.names
+        if parameter not in names:
+            raise ConfigError(f"parameter: expected one of {', '.join(names)}, found {parameter!r}")
+        return float(self.summary()["median"][names.index(parameter)])
 
     def summary(self, level: float = 0.9) -> Table:
         """Estimates, intervals and diagnostics of the hyperparameters.
@@ -134,24 +132,25 @@ class Fit(Estimates, Decisions, Draws):
             ConfigError: If the level is not inside (0, 1).
         """
         levels = _levels(level)
+        reported = self.model.family.hyperparameters
         is_estimate = self.is_point or self.result.covariance is not None
         if is_estimate:
             weights = np.asarray(self.posterior.weights, np.float64)[..., None]
             eta = np.sum(weights * self.posterior.points, axis=(0, 1))
-            columns = summarize_point(eta, self.result.covariance, levels)
+            columns = summarize_point(eta, self.result.covariance, levels, reported)
         elif (places := self.result.lattice) is not None:
-            columns = summarize_lattice(self.posterior, places, levels)
+            columns = summarize_lattice(self.posterior, places, levels, reported)
         elif self.draws is not None:
-            columns = summarize_draws(self.draws, levels, self.info)
+            columns = summarize_draws(self.draws, levels, self.info, reported)
         if not is_estimate:
             exist = self.model.hyperprior.concentration_moments()
             for column, order in (("mean", 1), ("sd", 2)):
                 if exist < order:
-                    columns[column][PARAMETERS.index("concentration") :] = np.nan
+                    columns[column][[parameter.grows for parameter in reported.each]] = np.nan
         names = ("mean", "sd", "low", "median", "high", "ess_bulk", "ess_tail", "r_hat")
-        missing = np.full(len(PARAMETERS), np.nan)
+        missing = np.full(len(reported.names), np.nan)
         ordered = {name: columns.get(name, missing) for name in names}
-        return Table({"parameter": np.array(PARAMETERS), **ordered})
+        return Table({"parameter": np.array(reported.names), **ordered})
 
     def corrected(self) -> "Fit":
         r"""This fit with the error of its point estimate carried into all answers about units.

@@ -9,12 +9,14 @@ from jaxtyping import Float, Int
 from hierjax.asked import unit_position
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError
-from hierjax.hyperparameters import PARAMETERS
+from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.validation import Source, checked_pairs
 
 __all__ = ["ANSWERS", "Followed", "New"]
 
-ANSWERS = ("logit_mean", "log_concentration", "mean", "log_alpha", "log_beta")
+_BETA_BINOMIAL = BetaBinomial.hyperparameters
+ANSWERS = _BETA_BINOMIAL.answers
 New = tuple[int, int] | Sequence[tuple[int, int]]
 
 
@@ -28,6 +30,7 @@ class Followed:
         trials: Their n.
         levels: Probabilities of quantiles.
         above: Thresholds of rates.
+        reported: The family's hyperparameters.
     """
 
     names: tuple[str, ...]
@@ -35,6 +38,7 @@ class Followed:
     trials: Int[np.ndarray, "followed"]
     levels: Float[np.ndarray, "levels"]
     above: Float[np.ndarray, "thresholds"]
+    reported: Hyperparameters = _BETA_BINOMIAL
 
     @classmethod
     def of(
@@ -44,6 +48,7 @@ class Followed:
         new: New = (),
         levels: float | Sequence[float] = (),
         above: float | Sequence[float] = (),
+        reported: Hyperparameters = _BETA_BINOMIAL,
     ) -> "Followed":
         """Checks what is asked for.
 
@@ -53,6 +58,7 @@ class Followed:
             new: Successes and trials of a new unit, or of several.
             levels: Probabilities of quantiles.
             above: Rates to be above.
+            reported: The family's hyperparameters.
 
         Returns:
             What to follow.
@@ -72,17 +78,19 @@ class Followed:
             raise ConfigError("above: expected units in `of` or `new` to be above it, found none")
         at = [unit_position("of", counts.labels, label) for label in labels]
         y, n = np.append(counts.successes[at], y), np.append(counts.trials[at], n)
-        return cls(tuple(names), y, n, _probabilities("levels", levels), thresholds)
+        return cls(tuple(names), y, n, _probabilities("levels", levels), thresholds, reported)
 
     @property
     def columns(self) -> list[str]:
         """Names of all answers, the log-evidence before those about units and quantiles."""
         rates = [f"rate of {name}" for name in self.names]
         quantiles = [
-            f"{100 * level:.12g}% of {of}" for level in self.levels for of in (*PARAMETERS, *rates)
+            f"{100 * level:.12g}% of {of}"
+            for level in self.levels
+            for of in (*self.reported.names, *rates)
         ]
         exceedance = [f"P({rate} > {threshold:.12g})" for threshold in self.above for rate in rates]
-        return [*ANSWERS, "log_evidence", *rates, *quantiles, *exceedance]
+        return [*self.reported.answers, "log_evidence", *rates, *quantiles, *exceedance]
 
 
 def _new_units(new: New) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from hierjax.effects import posterior_effects
 from hierjax.errors import InferenceError
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.followed import ANSWERS, Followed, New
+from hierjax.followed import Followed, New
 from hierjax.maxima import estimate_moves
 from hierjax.table import Table
 
@@ -114,7 +114,7 @@ def influence(
         0 20 -0.1692
     """
     _require_likelihood(fit)
-    asked = Followed.of(fit.counts, of, new, levels, above)
+    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family.hyperparameters)
     counts, dtype = fit.counts, fit.dtype
     columns = np.stack([counts.successes, counts.trials])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
@@ -145,7 +145,7 @@ def columns_of(
     Returns:
         Columns of a table.
     """
-    hyper, rest, evidence = np.split(values, [len(ANSWERS), len(values) - 1])
+    hyper, rest, evidence = np.split(values, [len(asked.reported.answers), len(values) - 1])
     return dict(zip(asked.columns, [*hyper, *evidence, *rest], strict=True))
 
 

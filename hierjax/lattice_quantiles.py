@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from hierjax import lattice as calculus
+from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.hyperparameters import Direction, Hyperparameters
 from hierjax.inference.quadrature import Lattice
 from hierjax.posterior import HyperPosterior
 from hierjax.special import CENTRAL_SLOPE
 
-__all__ = ["from_coordinates", "lattice_quantile_effects", "lattice_quantiles", "to_parameters"]
+__all__ = ["lattice_quantile_effects", "lattice_quantiles"]
 
 _HALVINGS = 60
 # Of the parameter's spread: differences of seven points then leave 1e-13 of the density.
@@ -33,12 +35,18 @@ class _Lines(NamedTuple):
         values: The parameter at every node, rising along a line.
         place: Positions of values.
         spread: From nodes of lines to nodes of the lattice.
+        multiple: What of the direction the parameter is; if negative, the direction falls.
     """
 
     weights: Float[np.ndarray, "lines nodes"]
     values: Float[np.ndarray, "lines nodes"]
     place: Place
     spread: Callable[[Float[np.ndarray, "levels lines nodes"]], np.ndarray]
+    multiple: float = 1.0
+
+    def of_line(self, levels: Float[np.ndarray, "levels"]) -> Float[np.ndarray, "levels"]:
+        """Levels of what rises along lines, for levels of the direction."""
+        return levels if self.multiple > 0 else 1 - levels
 
     def below(
         self, values: Float[np.ndarray, "levels"], tables: Sequence[np.ndarray]
@@ -53,39 +61,36 @@ def _tables(weights: Float[np.ndarray, "*batch nodes"]) -> tuple[np.ndarray, ...
     return calculus.cumulative(weights), weights, slope, calculus.derivative(slope)
 
 
-def _coordinates(posterior: HyperPosterior, lattice: Lattice) -> tuple[_Lines, ...]:
-    """Logit_mean and the logarithms of the concentration, alpha and beta.
+def _lines(direction: Direction, posterior: HyperPosterior, lattice: Lattice) -> _Lines:
+    """A direction along lines on which it, or minus it, rises.
 
-    Along a line each rises; from line to line its crossing moves slowly: for logit_mean lines are
-    rows, for the shape parameters columns, and for the log-concentration the only line holds the
-    rows' masses.
+    From line to line its crossing moves slowly: for the first coordinate lines are rows, for what
+    depends on both columns, and for the second the only line holds the rows' masses.
     """
     weights = np.asarray(posterior.weights, np.float64)
-    u, w = (np.asarray(x, np.float64) for x in (posterior.points[..., 0], posterior.points[..., 1]))
-
-    def shape_parameter(sign: int) -> _Lines:
-        values = (w - np.logaddexp(0, sign * u)).T
-        slope = calculus.difference(values)
-        bend = calculus.difference(slope)
-        table = (values, slope, bend, calculus.difference(bend))
-
-        def place(c: Float[np.ndarray, "levels"]) -> Float[np.ndarray, "levels lines"]:
-            lines = [np.broadcast_to(x, (len(c), *x.shape)) for x in table]
-            return calculus.crossing(c[:, None], lines)
-
-        return _Lines(weights.T, values, place, lambda x: np.swapaxes(x, 1, 2))
-
-    return (
-        _Lines(weights, u, lambda c: lattice.column_position(c[:, None]), lambda x: x),
-        _Lines(
+    points = np.asarray(posterior.points, np.float64)
+    if direction.follows == 0:
+        return _Lines(
+            weights, direction(points), lambda c: lattice.column_position(c[:, None]), lambda x: x
+        )
+    if direction.follows == 1:
+        return _Lines(
             weights.sum(axis=1)[None],
-            w[None, :, 0],
+            points[None, :, 0, 1],
             lambda c: lattice.row_position(c[:, None]),
             lambda x: np.broadcast_to(x[:, 0, :, None], (len(x), *weights.shape)),
-        ),
-        shape_parameter(-1),
-        shape_parameter(1),
-    )
+            direction.second,
+        )
+    values = direction(points).T
+    slope = calculus.difference(values)
+    bend = calculus.difference(slope)
+    table = (values, slope, bend, calculus.difference(bend))
+
+    def place(c: Float[np.ndarray, "levels"]) -> Float[np.ndarray, "levels lines"]:
+        lines = [np.broadcast_to(x, (len(c), *x.shape)) for x in table]
+        return calculus.crossing(c[:, None], lines)
+
+    return _Lines(weights.T, values, place, lambda x: np.swapaxes(x, 1, 2))
 
 
 def _solve(lines: _Lines, levels: Float[np.ndarray, "levels"]) -> Float[np.ndarray, "levels"]:
@@ -100,43 +105,12 @@ def _solve(lines: _Lines, levels: Float[np.ndarray, "levels"]) -> Float[np.ndarr
     return 0.5 * (low + high)
 
 
-def from_coordinates(
-    coordinates: Float[np.ndarray, "4 *batch"],
-) -> Float[np.ndarray, "6 *batch"]:
-    """Every hyperparameter from logit_mean and the logarithms of concentration, alpha and beta.
-
-    Args:
-        coordinates: Those four.
-
-    Returns:
-        The six of `PARAMETERS`.
-    """
-    logit_mean, log_concentration, *_ = coordinates
-    mean = 1 / (1 + np.exp(-logit_mean))
-    return np.stack([logit_mean, log_concentration, mean, *np.exp(coordinates[1:])])
-
-
-def to_parameters(
-    coordinates: Float[np.ndarray, "4 *batch"], moved: Float[np.ndarray, "4 *batch points"]
-) -> Float[np.ndarray, "6 *batch points"]:
-    """How every hyperparameter moves when the coordinates of `from_coordinates` do.
-
-    Args:
-        coordinates: Logit_mean and the logarithms of concentration, alpha and beta.
-        moved: Their derivatives.
-
-    Returns:
-        Derivatives of `PARAMETERS`.
-    """
-    _, _, mean, *rest = from_coordinates(coordinates)
-    ones = np.ones_like(mean)
-    slopes = np.stack([ones, ones, mean * (1 - mean), *rest])
-    return slopes[..., None] * moved[[0, 1, 0, 1, 2, 3]]
-
-
 def lattice_quantiles(
-    posterior: HyperPosterior, lattice: Lattice, levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "6 levels"]:
+    posterior: HyperPosterior,
+    lattice: Lattice,
+    levels: Float[np.ndarray, "levels"],
+    reported: Hyperparameters = BetaBinomial.hyperparameters,
+) -> Float[np.ndarray, "parameters levels"]:
     """Quantiles of every hyperparameter from the nodes of quadrature.
 
     P(parameter < c) is summed over lines of nodes, each integrated up to where the parameter
@@ -146,18 +120,23 @@ def lattice_quantiles(
         posterior: Nodes and weights.
         lattice: Where they are.
         levels: Probabilities.
+        reported: The family's hyperparameters.
 
     Returns:
-        Quantiles in the order of `PARAMETERS`.
+        Their quantiles, in order.
     """
     levels = np.asarray(levels, np.float64)
-    found = [_solve(lines, levels) for lines in _coordinates(posterior, lattice)]
-    return from_coordinates(np.stack(found))
+    each = [_lines(direction, posterior, lattice) for direction in reported.directions]
+    found = [lines.multiple * _solve(lines, lines.of_line(levels)) for lines in each]
+    return reported.from_directions(np.stack(found))
 
 
 def lattice_quantile_effects(
-    posterior: HyperPosterior, lattice: Lattice, levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "6 levels rows columns"]:
+    posterior: HyperPosterior,
+    lattice: Lattice,
+    levels: Float[np.ndarray, "levels"],
+    reported: Hyperparameters = BetaBinomial.hyperparameters,
+) -> Float[np.ndarray, "parameters levels rows columns"]:
     r"""What weight on each node does to the quantiles of every hyperparameter.
 
     The distribution function is linear in the weights, :math:`F(c) = \\sum_s w_s k_s(c)`, with
@@ -172,19 +151,24 @@ def lattice_quantile_effects(
         posterior: Nodes and weights.
         lattice: Where they are.
         levels: Probabilities.
+        reported: The family's hyperparameters.
 
     Returns:
         The effects, whose mean under the weights is zero.
     """
     levels = np.asarray(levels, np.float64)
     quantiles, effects = [], []
-    for lines in _coordinates(posterior, lattice):
-        found = _solve(lines, levels)
+    for direction in reported.directions:
+        lines = _lines(direction, posterior, lattice)
+        own = lines.of_line(levels)
+        found = _solve(lines, own)
         shares, density = _shares(lines, found)
-        quantiles.append(found)
-        effects.append(lines.spread((levels[:, None, None] - shares) / density[:, None, None]))
-    flat = np.stack(effects).reshape(4, len(levels), posterior.weights.size)
-    return to_parameters(np.stack(quantiles), flat).reshape(6, *effects[0].shape)
+        quantiles.append(lines.multiple * found)
+        effect = lines.spread((own[:, None, None] - shares) / density[:, None, None])
+        effects.append(lines.multiple * effect)
+    flat = np.stack(effects).reshape(len(effects), len(levels), posterior.weights.size)
+    moved = reported.moved(np.stack(quantiles), flat)
+    return moved.reshape(len(moved), *effects[0].shape)
 
 
 def _shares(

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 
 from hierjax.errors import InferenceError
 from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.followed import Followed
 from hierjax.inference.result import Status
-from hierjax.lattice_quantiles import to_parameters
 from hierjax.special import CENTRAL_SLOPE
 from hierjax.units.effects import unit_gradients
 
@@ -75,14 +75,16 @@ def estimate_moves(
     if not pooled and (not fit.is_point or np.any(asked.levels != 0.5)):
         own, third = _curvatures(lambda eta: at_point(eta)[1], eta, multiplicity)
         curved = own + np.einsum("ijk,pk->pij", third, moved)
-    wald = [_wald_moves(eta, covariance, level, moved, curved) for level in asked.levels]
+    reported = fit.model.family.hyperparameters
+    wald = [_wald_moves(reported, eta, covariance, level, moved, curved) for level in asked.levels]
     points = np.asarray(fit.posterior.points, np.float64).reshape(-1, 2)
     along = _point_moves(points - eta, covariance, moved, curved) if len(points) > 1 else moved
     effects = unit_gradients(fit, asked, points, weights.ravel())
     rates, quantiles, above = (np.moveaxis(x @ along.T, -1, 0) for x in effects)
-    hyper = moved @ _hyper_gradients(eta).T
+    gradients = reported.answer_gradients(eta)
+    hyper = moved @ gradients.T
     if pooled:
-        hyper[:, [1, 3, 4]] = np.nan
+        hyper[:, gradients[:, 1] != 0] = np.nan
     each = [part for k, ends in enumerate(wald) for part in (ends, quantiles[:, k])]
     return np.column_stack([hyper, rates, *each, above.reshape(len(logs), -1), logs])
 
@@ -138,40 +140,35 @@ def _curvatures(
     return own, third
 
 
-def _hyper_gradients(eta: Float[np.ndarray, "2"]) -> Float[np.ndarray, "5 2"]:
-    """Gradients of `ANSWERS`."""
-    m = 1 / (1 + np.exp(-eta[0]))
-    return np.array([[1.0, 0.0], [0.0, 1.0], [m * (1 - m), 0.0], [1 - m, 1.0], [-m, 1.0]])
-
-
 def _wald_moves(
+    reported: Hyperparameters,
     eta: Float[np.ndarray, "2"],
     covariance: Float[np.ndarray, "2 2"],
     level: float,
     moved: Float[np.ndarray, "pairs 2"],
     curved: Float[np.ndarray, "pairs 2 2"],
-) -> Float[np.ndarray, "pairs 6"]:
+) -> Float[np.ndarray, "pairs parameters"]:
     """Derivatives of Wald's quantiles; NaN where there are none, as under complete pooling."""
-    gradients = _hyper_gradients(eta)[[0, 1, 3, 4]]
-    m = 1 / (1 + np.exp(-eta[0]))
-    u, w = eta
-    coordinates = np.array([u, w, w + np.log(m), w + np.log1p(-m)])
+    line = reported.on_line(eta)
+    gradients = np.stack([direction.gradient(eta) for direction in reported.directions])
     found = gradients @ moved.T
-    if np.isinf(w):
-        found[1:] = np.nan
-    if level != 0.5 and np.isinf(w):
+    pooled = np.isinf(eta[1])
+    if pooled:
+        found[gradients[:, 1] != 0] = np.nan
+    if level != 0.5 and pooled:
         found[:] = np.nan
     elif level != 0.5:
         z = NormalDist().inv_cdf(level)
         error = np.sqrt(np.einsum("ci,ij,cj->c", gradients, covariance, gradients))
         across = gradients @ covariance
         spread = np.einsum("ci,pij,cj->cp", across, curved, across)
-        # Directions of log alpha and log beta turn with logit_mean.
-        turned = np.array([0.0, 0.0, 1.0, 1.0])[:, None] * -m * (1 - m) * moved[:, 0]
+        # Directions may turn with the first coordinate.
+        bends = np.array([direction.bend(eta[0]) for direction in reported.directions])
+        turned = bends[:, None] * moved[:, 0]
         spread += 2 * across[:, :1] * turned
         found += z / (2 * error)[:, None] * spread
-        coordinates = coordinates + z * error
-    return to_parameters(coordinates, found).T
+        line = line + z * error
+    return reported.moved(line, found).T
 
 
 def _point_moves(

@@ -68,7 +68,7 @@ def sensitivity(
         raise InferenceError(
             f"{fit.method.name}: the hyperprior does not enter, so nothing depends on it"
         )
-    asked = Followed.of(fit.counts, of, new, levels, above)
+    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family.hyperparameters)
     points, weights, centered = posterior_effects(fit, asked)
     hyperprior = fit.model.hyperprior
     parameters = dict(_parameters(hyperprior))

@@ -16,7 +16,6 @@ from hierjax import __version__
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
 from hierjax.families.beta_binomial import BetaBinomial
-from hierjax.hyperparameters import parameter_values
 from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
 from hierjax.inference.convergence import import_arviz
 from hierjax.inference.quadrature import Lattice
@@ -52,7 +51,7 @@ def to_arviz(fit: "Fit") -> Any:
             "fit.sample_rates make arrays of independent draws"
         )
     arviz = import_arviz()
-    posterior = dict(parameter_values(fit.draws))
+    posterior = fit.model.family.hyperparameters.values(fit.draws)
     if fit.unit_draws is not None:
         posterior["theta"] = fit.unit_draws
     shape = fit.draws.shape[:2]

@@ -17,15 +17,16 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from hierjax.counts import Counts
+from hierjax.counts_of_counts import (
+    LARGEST_DENSE,
+    SMALLEST_DENSE,
+    above,
+    dense_length,
+    size_class,
+)
 from hierjax.errors import DataError
 
 __all__ = ["Tally", "TallyArrays", "batch_lengths", "distinct_pairs", "tally_batch"]
-
-_SMALLEST_DENSE = 16
-_LARGEST_DENSE = 512
-# Logarithms taken per entry of the counts of counts, and per pair by the family's log-marginal;
-# and what it is worth to do without pairs, whose formula takes longer to compile.
-_COST_DENSE, _COST_PAIR, _COST_PAIRS = 3, 25, 1000
 
 
 class TallyArrays(NamedTuple):
@@ -58,11 +59,6 @@ class TallyArrays(NamedTuple):
     total_failures: Float[Any, ""]
     interior: Float[Any, ""]
     units: Float[Any, ""]
-
-
-def _size_class(size: int, smallest: int) -> int:
-    """Next power of two, so that one compilation serves many data sets."""
-    return max(smallest, 1 << (size - 1).bit_length()) if size else 0
 
 
 def distinct_pairs(
@@ -99,12 +95,6 @@ def _table_width(first: np.ndarray, second: np.ndarray) -> int:
     width = int(second.max()) + 1
     small = min(first.min(), second.min()) >= 0
     return width if small and (int(first.max()) + 1) * width <= 4 * len(first) + 10_000 else 0
-
-
-def _above(values: np.ndarray, multiplicity: np.ndarray, length: int) -> np.ndarray:
-    """Weight of units whose value exceeds k, for k = 0 .. length - 1."""
-    histogram = np.bincount(values, multiplicity, minlength=length + 1)
-    return histogram[::-1].cumsum()[::-1][1:]
 
 
 def _check_digits(successes: np.ndarray, trials: np.ndarray, dtype: type) -> None:
@@ -184,16 +174,7 @@ class Tally:
         return float(self.multiplicity[inside].sum())
 
     def _dense_length(self) -> int:
-        """Length of the counts of counts that makes one evaluation cheapest."""
-        lengths = [0]
-        while (length := max(_SMALLEST_DENSE, 2 * lengths[-1])) <= _LARGEST_DENSE:
-            lengths.append(length)
-
-        def cost(length: int) -> int:
-            pairs = int(np.sum(self.trials > length))
-            return _COST_DENSE * length + _COST_PAIR * pairs + _COST_PAIRS * (pairs > 0)
-
-        return min(lengths, key=cost)
+        return dense_length(self.trials)
 
     def arrays(self, dtype: type = np.float64) -> TallyArrays:
         """The tally as padded arrays for the families' log-marginals.
@@ -213,15 +194,15 @@ class Tally:
         y, n, weight = self.successes[few], self.trials[few], self.multiplicity[few]
         log_factorial = np.array([math.lgamma(k + 1) for k in range(length + 1)])
         coefficient = log_factorial[n] - log_factorial[y] - log_factorial[n - y]
-        padding = (0, _size_class(int(np.sum(~few)), 8) - int(np.sum(~few)))
+        padding = (0, size_class(int(np.sum(~few)), 8) - int(np.sum(~few)))
         pairs = [
             np.pad(values[~few], padding)
             for values in (self.successes, self.trials, self.multiplicity)
         ]
         arrays = (
-            _above(y, weight, length),
-            _above(n - y, weight, length),
-            _above(n, weight, length),
+            above(y, weight, length),
+            above(n - y, weight, length),
+            above(n, weight, length),
             weight @ coefficient,
             *pairs,
             self.multiplicity @ self.successes,
@@ -244,10 +225,10 @@ def batch_lengths(
     Returns:
         Of successes, failures and trials; zeros if trials are so many that units stay pairs.
     """
-    if trials.max(initial=0) > _LARGEST_DENSE:
+    if trials.max(initial=0) > LARGEST_DENSE:
         return 0, 0, 0
     largest = (int(x.max(initial=1)) for x in (successes, trials - successes, trials))
-    y, f, n = (_size_class(max(1, x), _SMALLEST_DENSE) for x in largest)
+    y, f, n = (size_class(max(1, x), SMALLEST_DENSE) for x in largest)
     return y, f, n
 
 
@@ -284,7 +265,7 @@ def tally_batch(
     batch, most, failures = len(trials), lengths[2], trials - successes
     few = trials <= most
 
-    def above(values: Int[np.ndarray, "batch units"], length: int) -> np.ndarray:
+    def each_above(values: Int[np.ndarray, "batch units"], length: int) -> np.ndarray:
         first = np.arange(batch)[:, None] * (length + 1)
         size = batch * (length + 1)
         histogram = np.bincount((first + values)[few], minlength=size).reshape(batch, -1)
@@ -294,13 +275,13 @@ def tally_batch(
     coefficient = log_factorial[np.where(few, trials, 0)] - sum(
         log_factorial[np.where(few, values, 0)] for values in (successes, failures)
     )
-    padding = ((0, 0), (0, _size_class(trials.shape[1], 8) - trials.shape[1]))
+    padding = ((0, 0), (0, size_class(trials.shape[1], 8) - trials.shape[1]))
     pairs = [
         np.pad(np.where(few, 0, values), padding) if most == 0 else np.zeros((batch, 0))
         for values in (successes, trials, ~few)
     ]
     arrays = (
-        *map(above, (successes, failures, trials), lengths),
+        *map(each_above, (successes, failures, trials), lengths),
         coefficient.sum(axis=1),
         *pairs,
         successes.sum(axis=1),

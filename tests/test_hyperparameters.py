@@ -9,6 +9,8 @@ from monte_carlo import exact
 from scipy.stats import norm
 
 import hierjax as hj
+from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.hyperparameters import LOG, Hyperparameter, Hyperparameters, along_second
 from hierjax.hyperparameters import (
     PARAMETERS,
     lattice_quantiles,
@@ -17,6 +19,7 @@ from hierjax.hyperparameters import (
     summarize_point,
     wald,
 )
+from hierjax.lattice_quantiles import lattice_quantile_effects
 
 LEVELS = (0.05, 0.5, 0.95)
 
@@ -151,3 +154,20 @@ def test_draws_have_sample_moments_quantiles_and_diagnostics():
     np.testing.assert_array_equal(columns["ess_bulk"][:4], [1, 2, 1, 2])
     np.testing.assert_array_equal(columns["r_hat"][:4], [5, 6, 5, 6])
     assert np.all(columns["ess_tail"][4:] > 500)
+
+
+def test_what_falls_with_the_concentration_has_the_opposite_quantiles():
+    """As a population's standard deviation does, of which half the fall in logarithms is w."""
+    falls = Hyperparameter("sd", along_second("log_sd", -0.5), LOG, "sd")
+    reported = Hyperparameters((*BetaBinomial.hyperparameters.each[:2], falls))
+    fit, levels = exact(), np.array(LEVELS)
+    posterior, lattice = fit.posterior, fit.result.lattice
+    w, sd = lattice_quantiles(posterior, lattice, levels, reported)[1:]
+    np.testing.assert_allclose(sd, np.exp(-0.5 * w[::-1]), rtol=1e-13)
+    effects = lattice_quantile_effects(posterior, lattice, levels, reported)
+    np.testing.assert_allclose(
+        effects[2], -0.5 * sd[:, None, None] * effects[1, ::-1], rtol=1e-9, atol=1e-12
+    )
+    low, high = wald(np.array([-1.2, 2.5]), np.diag([0.1, 0.2]), 1.7, reported)["sd"][1:]
+    ends = np.exp(-0.5 * (2.5 + 1.7 * np.sqrt(0.2) * np.array([1, -1])))
+    np.testing.assert_allclose((low, high), ends, rtol=1e-13)

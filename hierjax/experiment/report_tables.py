@@ -16,6 +16,7 @@ from hierjax.experiment.rounding import (
     number,
     whole,
 )
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.inference import METHODS
 from hierjax.plots.style import method_styles, point_estimate, reference
 from hierjax.table import Table
@@ -39,13 +40,10 @@ __all__ = [
 
 _MOST_UNITS = 120
 _ESTIMATES = ("mean", "sd", "low", "median", "high")
+_REPORTED = BetaBinomial.hyperparameters
+# Working coordinates after what follows from them.
 _PARAMETERS = {
-    "mean": "Mean rate, α / (α + β)",
-    "concentration": "Concentration, α + β",
-    "alpha": "α",
-    "beta": "β",
-    "logit_mean": "Log-odds of the mean rate, log(α / β)",
-    "log_concentration": "Log concentration, log(α + β)",
+    parameter.name: parameter.heading for parameter in (*_REPORTED.each[2:], *_REPORTED.each[:2])
 }
 _MODELS = {
     "no_pooling": "No pooling",

@@ -9,6 +9,7 @@ import numpy as np
 from hierjax.batch import BatchFit
 from hierjax.experiment.rounding import number, whole
 from hierjax.experiment.study_runner import SettingFits
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.plots.style import method_label
 from hierjax.table import Table
 
@@ -23,14 +24,8 @@ __all__ = [
     "with_setting",
 ]
 
-_PARAMETERS = {
-    "mean": "α / (α + β)",
-    "concentration": "α + β",
-    "logit_mean": "log(α / β)",
-    "log_concentration": "log(α + β)",
-    "correlation": "1 / (α + β + 1)",
-    "alpha": "α",
-    "beta": "β",
+_PARAMETERS = {p.name: p.symbol for p in BetaBinomial.hyperparameters.each} | {
+    "correlation": "1 / (α + β + 1)"
 }
 _BESIDE = {"no_pooling": "No pooling", "complete_pooling": "Complete pooling"}
 # Shares of data sets without a proper answer below which nothing is said.

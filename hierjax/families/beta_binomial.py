@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 -- readers are shown Greek letters
 """Beta-binomial: y ~ Binomial(n, theta), theta ~ Beta(alpha, beta).
 
 Everything is written in the mean m = alpha / (alpha + beta) and the dispersion
@@ -10,10 +11,23 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Shaped
 
+from hierjax.families.diagram import Diagram
+from hierjax.families.hyperparameters import (
+    IDENTITY,
+    LOG,
+    LOGIT,
+    Direction,
+    Hyperparameter,
+    Hyperparameters,
+    along_first,
+    along_second,
+)
+from hierjax.families.protocol import Support
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
-from hierjax.tally import TallyArrays
+from hierjax.tally import Tally, TallyArrays
 
 __all__ = ["BetaBinomial", "Population", "Rate"]
 
@@ -102,6 +116,25 @@ def _divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[
     )
 
 
+def _log_shape(name: str, sign: int) -> Direction:
+    """Log alpha (sign 1) or log beta (sign -1): log m or log(1 - m), plus w."""
+
+    def log_share(u: Any) -> Any:
+        return -np.logaddexp(0, -sign * u)
+
+    return Direction(
+        name,
+        1.0,
+        log_share,
+        lambda u: sign * np.exp(log_share(-u)),
+        lambda u: -np.exp(log_share(u) + log_share(-u)),
+    )
+
+
+_LOGIT_MEAN = along_first("logit_mean")
+_LOG_CONCENTRATION = along_second("log_concentration")
+
+
 @dataclass(frozen=True)
 class BetaBinomial:
     """The conjugate pair of binomial counts and Beta-distributed rates.
@@ -119,7 +152,50 @@ class BetaBinomial:
     """
 
     name: ClassVar[str] = "beta_binomial"
+    support: ClassVar[Support] = "counts_up_to_size"
     coordinates: ClassVar[tuple[str, str]] = ("logit_mean", "log_concentration")
+    hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
+        (
+            Hyperparameter(
+                *("logit_mean", _LOGIT_MEAN, IDENTITY, "log(α / β)", "log-odds of the mean rate")
+            ),
+            Hyperparameter(
+                *("log_concentration", _LOG_CONCENTRATION, IDENTITY),
+                *("log(α + β)", "log concentration"),
+            ),
+            Hyperparameter("mean", _LOGIT_MEAN, LOGIT, "α / (α + β)", "mean rate"),
+            Hyperparameter(
+                *("concentration", _LOG_CONCENTRATION, LOG, "α + β", "concentration"), grows=True
+            ),
+            Hyperparameter("alpha", _log_shape("log_alpha", 1), LOG, "α", grows=True),
+            Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
+        )
+    )
+    diagram: ClassVar[Diagram] = Diagram(
+        (r"$\alpha$", r"$\beta$"),
+        r"$\theta_j$",
+        r"$y_j$",
+        r"$n_j$",
+        (
+            r"$\theta_j \sim \mathrm{Beta}(\alpha, \beta)$",
+            r"$y_j \sim \mathrm{Binomial}(n_j, \theta_j)$",
+        ),
+        (
+            "hyperparameters of the population, inferred",
+            "rate of unit j, inferred",
+            "successes among $n_j$ trials, observed",
+        ),
+    )
+
+    @staticmethod
+    def tally(
+        successes: Shaped[np.ndarray, "units"],
+        trials: Shaped[np.ndarray, "units"],
+        multiplicity: Shaped[np.ndarray, "units"] | None = None,
+        dtype: type = np.float64,
+    ) -> TallyArrays:
+        """All units as counts of counts; see `hierjax.tally.Tally`."""
+        return Tally.from_pairs(successes, trials, multiplicity).arrays(dtype)
 
     @staticmethod
     def constrain(eta: Float[Array, "2"]) -> Population:
@@ -134,6 +210,11 @@ class BetaBinomial:
         """Maps a population to working coordinates; phi = 0 gives an infinite second one."""
         m, c, phi = population
         return jnp.stack([jnp.log(m) - jnp.log(c), -jnp.log(phi)])
+
+    @staticmethod
+    def constrain_unit(logit: Float[Array, "*batch"]) -> Rate:
+        """A unit's rate from its log-odds."""
+        return Rate.from_logit(logit)
 
     @staticmethod
     def log_likelihood(successes: Scalar, trials: Scalar, rate: Rate) -> Scalar:
@@ -198,6 +279,11 @@ class BetaBinomial:
     def log_prior_logit(logit: Scalar, population: Population) -> Scalar:
         """Beta log-density of a unit's rate with respect to its log-odds."""
         return _log_normalizer(population) - _divergence(population, logit) / population.dispersion
+
+    @staticmethod
+    def log_prior_unconstrained(logit: Scalar, population: Population) -> Scalar:
+        """The same, as every family has it: on the scale that `constrain_unit` starts from."""
+        return BetaBinomial.log_prior_logit(logit, population)
 
     @staticmethod
     def divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[Array, "*batch"]:

@@ -168,8 +168,8 @@ def _influence(run: RunRecord, fit: Fit) -> Iterator[Picture]:
 
     def draw() -> Axes:
         panels = new_panels(1, 2, 7.2, 3.2)[0]
-        influence(fit, panels[0], answer="logit_mean", most=8, table=table)
-        influence(fit, panels[1], answer="log_concentration", most=8, table=table)
+        for ax, answer in zip(panels, fit.model.family.coordinates, strict=True):
+            influence(fit, ax, answer=answer, most=8, table=table)
         return panels[0]
 
     yield Picture(

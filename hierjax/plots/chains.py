@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF002 -- readers are shown Greek letters and true minus signs
+# ruff: noqa: RUF002 -- readers are shown Greek letters and true minus signs
 """Figures of samplers: traces and ranks of their chains, and agreement with a reference."""
 
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.fitting import Fit
 from hierjax.plots.style import (
     INK,
@@ -23,27 +24,21 @@ from hierjax.table import Table
 
 __all__ = ["agreement", "ranks", "trace"]
 
-_COORDINATES = ("logit_mean", "log_concentration")
 #: How axes name hyperparameters.
-SYMBOLS = {
-    "logit_mean": "log(α / β)",
-    "log_concentration": "log(α + β)",
-    "mean": "α / (α + β)",
-    "concentration": "α + β",
-    "alpha": "α",
-    "beta": "β",
-}
+SYMBOLS = {parameter.name: parameter.symbol for parameter in BetaBinomial.hyperparameters.each}
 _MOST_DRAWS = 800
 _MOST_CHAINS = 12
 _BINS = 20
 
 
 def _coordinate(fit: Fit, parameter: str) -> tuple[Float[np.ndarray, "chains draws"], str]:
-    if parameter not in _COORDINATES:
-        raise ValueError(f"parameter: expected one of {_COORDINATES}, found {parameter!r}")
+    family = fit.model.family
+    if parameter not in family.coordinates:
+        raise ValueError(f"parameter: expected one of {family.coordinates}, found {parameter!r}")
     if fit.draws is None:
         raise ValueError(f"fit: expected a sampler's, found {fit.method.name}, which has no draws")
-    return fit.draws[..., _COORDINATES.index(parameter)], SYMBOLS[parameter]
+    place = family.coordinates.index(parameter)
+    return fit.draws[..., place], family.hyperparameters.each[place].symbol
 
 
 def _shades(color: str, chains: int) -> list[tuple[float, ...]]:

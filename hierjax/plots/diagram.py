@@ -1,6 +1,6 @@
 """The model as a plate diagram."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -9,47 +9,8 @@ from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
 from hierjax.model import Model
 from hierjax.plots.style import INK, MUTED, RAW, new_axes, styled
 
-__all__ = ["DIAGRAMS", "Diagram", "distribution_text", "plate"]
+__all__ = ["distribution_text", "plate"]
 
-
-class Diagram(NamedTuple):
-    """What is written into a family's plate diagram, as matplotlib's mathematical text.
-
-    Attributes:
-        hyperparameters: Symbols of the hyperparameters.
-        parameter: Symbol of what each unit has of its own.
-        data: Symbol of what is observed of each unit.
-        known: Symbol of what is given of each unit.
-        statements: Distributions of the parameter and of the data.
-        words: What the hyperparameters, the parameter and the data are.
-    """
-
-    hyperparameters: tuple[str, ...]
-    parameter: str
-    data: str
-    known: str
-    statements: tuple[str, str]
-    words: tuple[str, str, str]
-
-
-#: One diagram a family, by the family's name.
-DIAGRAMS = {
-    "beta_binomial": Diagram(
-        (r"$\alpha$", r"$\beta$"),
-        r"$\theta_j$",
-        r"$y_j$",
-        r"$n_j$",
-        (
-            r"$\theta_j \sim \mathrm{Beta}(\alpha, \beta)$",
-            r"$y_j \sim \mathrm{Binomial}(n_j, \theta_j)$",
-        ),
-        (
-            "hyperparameters of the population, inferred",
-            "rate of unit j, inferred",
-            "successes among $n_j$ trials, observed",
-        ),
-    )
-}
 
 _RADIUS = 0.36
 _LEVELS = (3.6, 2.1, 0.85)
@@ -142,7 +103,7 @@ def plate(model: Model, units: int, ax: Axes | None = None) -> Axes:
         >>> [text.get_text() for text in ax.texts][-1]
         'j = 1, …, 70'
     """
-    ax, diagram = new_axes(ax, 6.0, 3.7), DIAGRAMS[model.family.name]
+    ax, diagram = new_axes(ax, 6.0, 3.7), model.family.diagram
     ax.set(xlim=(-1.1, 6.3), ylim=(-0.1, 4.1), aspect="equal")
     ax.set_axis_off()
     top, middle, bottom = _LEVELS

@@ -189,7 +189,7 @@ def _chains(run: RunRecord) -> Iterator[Picture]:
 
         def draw(fit: Fit = fit) -> Axes:
             panels = new_panels(2, 2, 6.4, 4.6)
-            for row, parameter in zip(panels, ("logit_mean", "log_concentration"), strict=True):
+            for row, parameter in zip(panels, fit.model.family.coordinates, strict=True):
                 trace(fit, parameter, row[0])
                 ranks(fit, parameter, row[1])
             return panels[0, 0]

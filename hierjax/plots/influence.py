@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.fitting import Fit
 from hierjax.plots.labels import named_rows, rows_room, short
 from hierjax.plots.room import SMALLEST, axes_inches, shortened, width_of
@@ -13,13 +14,9 @@ from hierjax.table import Table
 
 __all__ = ["influence"]
 
-_WORDS = {
-    "logit_mean": "log-odds of the mean rate",
-    "log_concentration": "log concentration",
-    "mean": "mean rate",
-    "log_alpha": "log alpha",
-    "log_beta": "log beta",
-    "log_evidence": "log evidence",
+_REPORTED = BetaBinomial.hyperparameters
+_WORDS = {name: name.replace("_", " ") for name in (*_REPORTED.answers, "log_evidence")} | {
+    parameter.name: parameter.words for parameter in _REPORTED.each if parameter.words
 }
 _MOST_POINTS = 2000
 # Points of names in two lines, and of those that must not be longer than one.

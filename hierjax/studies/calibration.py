@@ -15,14 +15,16 @@ from jaxtyping import Float, Int, Shaped
 
 from hierjax.batch.data_sets import DataSets
 from hierjax.errors import ConfigError, DataError
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.inference import Method
 from hierjax.studies.ranks import LEVEL, Calibration, Verdict, holm
 from hierjax.studies.simulation import Simulated
 
 __all__ = ["LEVEL", "PARAMETERS", "Calibration", "Verdict", "calibration", "holm", "ranks"]
 
-#: Hyperparameters whose ranks are taken, before those of rates.
-PARAMETERS = ("logit_mean", "log_concentration", "alpha", "beta")
+_REPORTED = BetaBinomial.hyperparameters
+#: Hyperparameters whose ranks are taken, before those of rates: others are monotone in them.
+PARAMETERS = tuple(parameter.name for parameter in _REPORTED.along)
 _COUNTS = ("successes", "trials", "sizes")
 # Spreads what is tied evenly over data sets.
 _GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
@@ -145,9 +147,8 @@ def _hyperparameters(
     points: Float[np.ndarray, "*batch 2"],
 ) -> tuple[Float[np.ndarray, "*batch"], ...]:
     """What `PARAMETERS` are, but for logarithms, which leave ranks as they are."""
-    u, w = points[..., 0], points[..., 1]
     with np.errstate(invalid="ignore"):
-        return u, w, w - np.logaddexp(0.0, -u), w - np.logaddexp(0.0, u)
+        return tuple(_REPORTED.on_line(points))
 
 
 def _require_same(simulated: DataSets, fitted: DataSets) -> None:
