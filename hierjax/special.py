@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-__all__ = ["CENTRAL_SLOPE", "LOG_SQRT_2PI", "excess_ratio", "stirling_remainder"]
+__all__ = ["CENTRAL_SLOPE", "LOG_SQRT_2PI", "excess_ratio", "log1p_ratio", "stirling_remainder"]
 
 LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi).item()
 # A slope by central differences of seven points, of sixth order: multiples of the step, and the
@@ -108,3 +108,27 @@ def excess_ratio(x: Float[Array, "..."], one_plus_x: Float[Array, "..."]) -> Flo
     far = jnp.where(small, 1.0, x)
     direct = (far - jnp.log(jnp.where(small, 2.0, one_plus_x))) / (far * far)
     return jnp.where(small, series, direct)
+
+
+def log1p_ratio(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    r"""log(1 + x) relative to x, one at x = 0.
+
+    .. math:: \frac{\log(1 + x)}{x} = 1 - x\,\Omega(x)
+
+    with Omega the `excess_ratio`, smooth with all derivatives.
+
+    Args:
+        x: Non-negative, any shape.
+
+    Returns:
+        The ratio, same shape, in (0, 1].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{log1p_ratio(jnp.asarray(1.0)):.6f}")
+        0.693147
+    """
+    small = x < _SERIES_RADIUS
+    near = jnp.where(small, x, 0.0)
+    far = jnp.where(small, 1.0, x)
+    return jnp.where(small, 1 - near * excess_ratio(near, 1 + near), jnp.log1p(far) / far)

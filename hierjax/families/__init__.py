@@ -6,8 +6,11 @@ for which they are.
 """
 
 from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.gamma_poisson import GammaPoisson
 from hierjax.families.protocol import AnyFamily, Family
 
 __all__ = ["FAMILIES", "AnyFamily", "Family"]
 
-FAMILIES: dict[str, AnyFamily] = {family.name: family for family in (BetaBinomial(),)}
+FAMILIES: dict[str, AnyFamily] = {
+    family.name: family for family in (BetaBinomial(), GammaPoisson())
+}
