@@ -7,10 +7,11 @@ for which they are.
 
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.families.gamma_poisson import GammaPoisson
+from hierjax.families.normal_normal import NormalNormal
 from hierjax.families.protocol import AnyFamily, Family
 
 __all__ = ["FAMILIES", "AnyFamily", "Family"]
 
 FAMILIES: dict[str, AnyFamily] = {
-    family.name: family for family in (BetaBinomial(), GammaPoisson())
+    family.name: family for family in (BetaBinomial(), GammaPoisson(), NormalNormal())
 }

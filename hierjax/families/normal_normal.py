@@ -1,0 +1,278 @@
+"""Normal-normal: y ~ Normal(theta, s) with s known, theta ~ Normal(mu, tau).
+
+Everything is written in the mean mu and the dispersion phi = tau^2, for one unit; callers batch
+with `jax.vmap`. Tau = 0 (complete pooling) is an ordinary point.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from hierjax.counts_of_counts import size_class
+from hierjax.families.diagram import Diagram
+from hierjax.families.hyperparameters import (
+    IDENTITY,
+    LOG,
+    Hyperparameter,
+    Hyperparameters,
+    along_first,
+    along_second,
+)
+from hierjax.families.protocol import Support
+from hierjax.special import LOG_SQRT_2PI
+
+__all__ = ["Effect", "NormalNormal", "NormalTally", "Population"]
+
+Scalar = Float[Array, ""]
+
+
+class Population(NamedTuple):
+    """A normal distribution of effects: of all units, or of one unit given its data.
+
+    Attributes:
+        mean: mu.
+        dispersion: phi = tau^2, at least 0; 0 is complete pooling.
+    """
+
+    mean: Float[Array, "*batch"]
+    dispersion: Float[Array, "*batch"]
+
+    @property
+    def tau(self) -> Float[Array, "*batch"]:
+        """Standard deviation tau."""
+        return jnp.sqrt(self.dispersion)
+
+    @property
+    def variance(self) -> Float[Array, "*batch"]:
+        """phi itself."""
+        return self.dispersion
+
+
+class Effect(NamedTuple):
+    """What a unit has of its own.
+
+    Attributes:
+        value: theta.
+    """
+
+    value: Float[Array, "*batch"]
+
+
+class NormalTally(NamedTuple):
+    """All that the hyperparameters see of the units, padded to a few size classes.
+
+    Attributes:
+        errors: Distinct standard errors s; 1 in padding.
+        units: Weight of the units with that error; 0 in padding.
+        means: Weighted mean of their values; 0 in padding.
+        squares: Weighted sum of squared distances from it.
+    """
+
+    errors: Float[Any, "errors"]
+    units: Float[Any, "errors"]
+    means: Float[Any, "errors"]
+    squares: Float[Any, "errors"]
+
+
+_MEAN = along_first("mean")
+_LOG_CONCENTRATION = along_second("log_concentration")
+_LOG_TAU = along_second("log_tau", -0.5)
+
+
+def _log_normal(
+    difference: Float[Array, "*batch"], variance: Float[Array, "*batch"]
+) -> Float[Array, "*batch"]:
+    """Normal log-density at a distance from the mean."""
+    standard = difference / jnp.sqrt(variance)
+    return -0.5 * (standard * standard + jnp.log(variance)) - LOG_SQRT_2PI
+
+
+@dataclass(frozen=True)
+class NormalNormal:
+    """The conjugate pair of normal measurements and normally distributed effects.
+
+    Working coordinates are eta = (mean, log_concentration) = (mu, -2 log tau); the concentration
+    is the population's precision.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> family = NormalNormal()
+        >>> population = family.constrain(jnp.array([1.0, -jnp.log(9.0)]))  # Normal(1, 3)
+        >>> value, error = jnp.array(1.0), jnp.array(4.0)
+        >>> log_density = jax.jit(family.log_marginal)(value, error, population)
+        >>> print(f"{jnp.exp(log_density):.4f}")  # 1 / (5 sqrt(2 pi))
+        0.0798
+    """
+
+    name: ClassVar[str] = "normal_normal"
+    support: ClassVar[Support] = "reals"
+    coordinates: ClassVar[tuple[str, str]] = ("mean", "log_concentration")
+    hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
+        (
+            Hyperparameter("mean", _MEAN, IDENTITY, "μ", "mean effect"),
+            Hyperparameter(
+                *("log_concentration", _LOG_CONCENTRATION, IDENTITY),
+                *("-2 log τ", "log concentration"),
+            ),
+            Hyperparameter(
+                *("concentration", _LOG_CONCENTRATION, LOG, "1 / τ²", "concentration"), grows=True
+            ),
+            Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
+        )
+    )
+    diagram: ClassVar[Diagram] = Diagram(
+        (r"$\mu$", r"$\tau$"),
+        r"$\theta_j$",
+        r"$y_j$",
+        r"$s_j$",
+        (
+            r"$\theta_j \sim \mathrm{Normal}(\mu, \tau)$",
+            r"$y_j \sim \mathrm{Normal}(\theta_j, s_j)$",
+        ),
+        (
+            "hyperparameters of the population, inferred",
+            "effect of unit j, inferred",
+            "measurement with standard error $s_j$, observed",
+        ),
+    )
+
+    @staticmethod
+    def constrain(eta: Float[Array, "2"]) -> Population:
+        """Maps working coordinates to the population: mu = u, phi = exp(-w)."""
+        return Population(eta[0], jnp.exp(-eta[1]))
+
+    @staticmethod
+    def unconstrain(population: Population) -> Float[Array, "2"]:
+        """Maps a population to working coordinates; phi = 0 gives an infinite second one."""
+        return jnp.stack([population.mean, -jnp.log(population.dispersion)])
+
+    @staticmethod
+    def constrain_unit(value: Float[Array, "*batch"]) -> Effect:
+        """A unit's effect, which has no bounds."""
+        return Effect(value)
+
+    @staticmethod
+    def log_likelihood(value: Scalar, error: Scalar, effect: Effect) -> Scalar:
+        r"""Normal log-density of a unit's measurement given its effect.
+
+        .. math:: -\frac{(y - \theta)^2}{2 s^2} - \log s - \tfrac12\log 2\pi
+
+        Args:
+            value: y.
+            error: s > 0.
+            effect: theta.
+
+        Returns:
+            The log-density.
+        """
+        standard = (value - effect.value) / error
+        return -0.5 * standard * standard - jnp.log(error) - LOG_SQRT_2PI
+
+    @staticmethod
+    def log_prior(effect: Effect, population: Population) -> Scalar:
+        """Normal log-density of a unit's effect, for tau > 0."""
+        return _log_normal(effect.value - population.mean, population.dispersion)
+
+    @staticmethod
+    def log_prior_unconstrained(value: Scalar, population: Population) -> Scalar:
+        """The same: an effect has no bounds."""
+        return NormalNormal.log_prior(Effect(value), population)
+
+    @staticmethod
+    def log_joint(value: Scalar, error: Scalar, effect: Effect, population: Population) -> Scalar:
+        """log p(y, theta | mu, tau) of one unit: likelihood times prior."""
+        likelihood = NormalNormal.log_likelihood(value, error, effect)
+        return likelihood + NormalNormal.log_prior(effect, population)
+
+    @staticmethod
+    def log_marginal(value: Scalar, error: Scalar, population: Population) -> Scalar:
+        r"""Normal log-density of a unit's measurement, theta integrated out.
+
+        .. math:: y \sim \mathrm{Normal}\big(\mu, \sqrt{s^2 + \tau^2}\big)
+
+        Args:
+            value: y.
+            error: s > 0.
+            population: The normal distribution; tau = 0 allowed.
+
+        Returns:
+            The log-density.
+        """
+        return _log_normal(value - population.mean, error * error + population.dispersion)
+
+    @staticmethod
+    def tally(
+        values: Shaped[np.ndarray, "units"],
+        errors: Shaped[np.ndarray, "units"],
+        multiplicity: Shaped[np.ndarray, "units"] | None = None,
+        dtype: type = np.float64,
+    ) -> NormalTally:
+        """Tallies units on the host.
+
+        Args:
+            values: y.
+            errors: s > 0.
+            multiplicity: Weights of the units; one unless given.
+            dtype: Floating type of the arrays.
+
+        Returns:
+            Sufficient statistics, one row a distinct error.
+        """
+        y, weight = np.asarray(values, np.float64), multiplicity
+        weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+        distinct, place = np.unique(np.asarray(errors, np.float64), return_inverse=True)
+        size = size_class(len(distinct), 8)
+        units, sums = (np.bincount(place, x, minlength=size) for x in (weight, weight * y))
+        means = sums / np.where(units > 0, units, 1.0)
+        squares = np.bincount(place, weight * (y - means[place]) ** 2, minlength=size)
+        padded = np.pad(distinct, (0, size - len(distinct)), constant_values=1.0)
+        return NormalTally(*(np.asarray(x, dtype) for x in (padded, units, means, squares)))
+
+    @staticmethod
+    def log_marginal_tally(tally: NormalTally, population: Population) -> Scalar:
+        r"""Log-marginal of all units, from their tally.
+
+        .. math:: \log p(Y \mid \mu, \tau) = \sum_s M_s \log\mathrm{Normal}\big(\bar y_s \mid \mu,
+            \sqrt{s^2 + \tau^2}\big) - \frac{S_s}{2(s^2 + \tau^2)}
+
+        Args:
+            tally: Number, mean and squares of the units of every standard error.
+            population: The normal distribution; tau = 0 allowed.
+
+        Returns:
+            The log-marginal; the cost grows with distinct standard errors alone.
+        """
+        variance = tally.errors * tally.errors + population.dispersion
+        return jnp.sum(
+            tally.units * _log_normal(tally.means - population.mean, variance)
+            - 0.5 * tally.squares / variance
+        )
+
+    @staticmethod
+    def update(value: Scalar, error: Scalar, population: Population) -> Population:
+        r"""Conjugate update: the unit's posterior.
+
+        .. math:: \mu' = \mu + \frac{\tau^2}{s^2 + \tau^2}(y - \mu), \qquad
+            \frac{1}{\tau'^2} = \frac{1}{\tau^2} + \frac{1}{s^2}
+        """
+        mean, phi = population
+        noise = error * error
+        share, rest = phi / (noise + phi), noise / (noise + phi)
+        # From whichever of the two is closer, so that neither is lost in the other.
+        moved = jnp.where(share < 0.5, mean + share * (value - mean), value - rest * (value - mean))
+        return Population(moved, phi * rest)
+
+    @staticmethod
+    def log_predictive(
+        new_value: Scalar,
+        new_error: Scalar,
+        value: Scalar,
+        error: Scalar,
+        population: Population,
+    ) -> Scalar:
+        """Log-density of a unit's next measurement, given the one it has."""
+        updated = NormalNormal.update(value, error, population)
+        return NormalNormal.log_marginal(new_value, new_error, updated)
