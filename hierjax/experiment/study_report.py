@@ -68,7 +68,7 @@ def render_study(study: StudyRecord, images: Mapping[str, bytes]) -> str:
         simulated=_simulated(study),
         settings=_settings(study),
         hyperprior=hyperprior_parts(study.model),
-        method_columns=["Method", "What it does", *([] if timed else ["Its data sets"])],
+        method_columns=["Method", "What it does", *([] if timed else ["Data sets"])],
         methods=_methods(study, timed),
         sections=outcome.sections,
         report_tables=outcome.report_tables,

@@ -112,7 +112,7 @@ def _coverage(study: StudyRecord, out: Console) -> None:
             f"{row['data_sets']:,}",
             f"{row['failed']:,}",
             _judged(row["coverage"], row["coverage_mcse"], level),
-            _percent(row["coverage_mcse"]),
+            _percent(row["coverage_mcse"], 2),
             number(row["length"]),
             *(_percent(row[f"rmse_over_{name}"]) for name in ("raw", "pooled")),
             seconds.get((row["setting"], row["method"]), "-"),
@@ -124,7 +124,7 @@ def _coverage(study: StudyRecord, out: Console) -> None:
 def _judged(value: float, error: float, level: float) -> Text:
     """A coverage, coloured where it is too low beyond the simulation's error."""
     low = np.isfinite(error) and value < level - 0.005 and value < level - 3 * error
-    return Text(_percent(value), "yellow" if low else "")
+    return Text(_percent(value, 2), "yellow" if low else "")
 
 
 def _comparison(study: StudyRecord, out: Console) -> None:
