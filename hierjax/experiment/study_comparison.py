@@ -155,7 +155,7 @@ def _findings(table: Table, hardware: Mapping[str, str]) -> tuple[tuple[str, str
     return tuple(found)
 
 
-def _speed(value: float) -> str:
+def _speed(value: float | int) -> str:
     return number(float(f"{value:.3g}"), 0 if value >= 100 else 1)
 
 

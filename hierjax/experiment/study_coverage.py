@@ -160,7 +160,7 @@ def _judgement(rows: list[dict[str, Any]], level: float) -> str:
     return "As wide as they should be"
 
 
-def _is_off(away: float, error: float) -> bool:
+def _is_off(away: float | int, error: float | int) -> bool:
     return away > _FAR and away > _OFF * (error if np.isfinite(error) else np.inf)
 
 

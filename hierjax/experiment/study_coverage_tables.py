@@ -49,7 +49,7 @@ def _by_setting(table: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     return list(groups.items())
 
 
-def _with_error(value: float, error: float) -> str:
+def _with_error(value: float | int, error: float | int) -> str:
     """A share in percent, and its standard error."""
     if not np.isfinite(value):
         return percent(value)

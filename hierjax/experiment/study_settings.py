@@ -14,12 +14,8 @@ from hierjax.counts import Counts
 from hierjax.datasets.population import Population
 from hierjax.datasets.trials import TrialsDistribution
 from hierjax.experiment.runner import method_key
-from hierjax.experiment.study_schema import (
-    CalibrationConfig,
-    PartConfig,
-    StudyConfig,
-    listed,
-)
+from hierjax.experiment.simulation_schema import PartConfig, listed
+from hierjax.experiment.study_schema import CalibrationConfig, StudyConfig
 from hierjax.model import Model
 from hierjax.studies.simulation import (
     Simulated,
@@ -114,7 +110,7 @@ def _in_words(part: PartConfig) -> str:
     return f"{part.kind} ({', '.join(shown)})".replace("_", " ")
 
 
-def _value_in_words(value: float | list[int]) -> str:
+def _value_in_words(value: float | int | list[int]) -> str:
     if not isinstance(value, list):
         return f"{value:g}"
     shown = " ".join(f"{each:g}" for each in value[:5])

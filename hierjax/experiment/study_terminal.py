@@ -59,11 +59,11 @@ def _seconds(study: StudyRecord) -> dict[tuple[str, str], str]:
     }
 
 
-def _second(value: float) -> str:
+def _second(value: float | int) -> str:
     return f"{value:.1f}"
 
 
-def _percent(value: float, digits: int = 1) -> str:
+def _percent(value: float | int, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}" if np.isfinite(value) else "-"
 
 

@@ -71,7 +71,7 @@ def parameter_label(name: str) -> str:
     return _PARAMETERS.get(name, name)
 
 
-def percent(value: float, decimals: int = 1) -> str:
+def percent(value: float | int, decimals: int = 1) -> str:
     """A share in percent; a dash where there is none.
 
     Examples:

@@ -10,7 +10,7 @@ from hierjax.datasets.trials import ListedTrials, UniformTrials
 from hierjax.errors import ConfigError
 from hierjax.experiment.config import load, load_counts, resolved, validated
 from hierjax.experiment.kinds import KINDS, json_schema
-from hierjax.experiment.study_schema import listed
+from hierjax.experiment.simulation_schema import listed
 
 BETA = {"kind": "beta", "alpha": 2.3, "beta": 14}
 SIMULATE = {
