@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from hierjax.experiment.runner import Watch
-from hierjax.experiment.study_coverage_pictures import coverage_pictures
-from hierjax.experiment.study_coverage_tables import coverage_report_tables
-from hierjax.experiment.study_record import Outcome, Section
-from hierjax.experiment.study_runner import PreparedStudy, SettingFits, fit_settings
-from hierjax.experiment.study_words import (
+from hierjax.experiment.study.coverage_pictures import coverage_pictures
+from hierjax.experiment.study.coverage_tables import coverage_report_tables
+from hierjax.experiment.study.record import Outcome, Section
+from hierjax.experiment.study.runner import PreparedStudy, SettingFits, fit_settings
+from hierjax.experiment.study.words import (
     ending_of,
     manifest_methods,
     method_warnings,

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierjax.batch import BatchFit
 from hierjax.experiment.rounding import number, whole
-from hierjax.experiment.study_runner import SettingFits
+from hierjax.experiment.study.runner import SettingFits
 from hierjax.plots.style import method_label
 from hierjax.table import Table
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from hierjax.experiment.report_tables import Group
 from hierjax.experiment.rounding import common_decimals, number, whole
-from hierjax.experiment.study_record import ReportTable
-from hierjax.experiment.study_words import parameter_label, percent, study_label
+from hierjax.experiment.study.record import ReportTable
+from hierjax.experiment.study.words import parameter_label, percent, study_label
 from hierjax.table import Table
 
 __all__ = ["coverage_report_tables"]

@@ -16,14 +16,14 @@ from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runner import Watch
 from hierjax.experiment.runtime import prepare_jax
-from hierjax.experiment.study_limits import require_draws, require_memory
-from hierjax.experiment.study_schema import (
+from hierjax.experiment.study.limits import require_draws, require_memory
+from hierjax.experiment.study.schema import (
     CalibrationConfig,
     FittedStudyConfig,
     StudyConfig,
     StudyEntry,
 )
-from hierjax.experiment.study_settings import Setting, like_setting, settings_of
+from hierjax.experiment.study.settings import Setting, like_setting, settings_of
 from hierjax.fitting import fit
 from hierjax.inference import Type2MLE
 from hierjax.model import Model

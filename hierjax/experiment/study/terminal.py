@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from hierjax.experiment.study_record import StudyRecord
+from hierjax.experiment.study.record import StudyRecord
 from hierjax.experiment.terminal import grid, number, printable
 
 __all__ = ["overview"]

@@ -14,8 +14,8 @@ from hierjax.counts import Counts
 from hierjax.datasets.population import Population
 from hierjax.datasets.trials import TrialsDistribution
 from hierjax.experiment.runner import method_key
-from hierjax.experiment.simulation_schema import PartConfig, listed
-from hierjax.experiment.study_schema import CalibrationConfig, StudyConfig
+from hierjax.experiment.study.schema import CalibrationConfig, StudyConfig
+from hierjax.experiment.study.simulation_schema import PartConfig, listed
 from hierjax.model import Model
 from hierjax.studies.simulation import (
     Simulated,
