@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hierjax import checks, datasets, plots
+    from hierjax import checks, datasets, plots, studies
     from hierjax.batch import BatchFit, DataSets, fit_batch
     from hierjax.counts import Counts
     from hierjax.fitting import Fit, fit
@@ -52,7 +52,7 @@ _HOMES = {
     "fit_batch": "batch",
     "read_counts": "reading",
 }
-_MODULES = ("checks", "datasets", "plots")
+_MODULES = ("checks", "datasets", "plots", "studies")
 
 __all__ = [
     "NUTS",
@@ -77,6 +77,7 @@ __all__ = [
     "fit_batch",
     "plots",
     "read_counts",
+    "studies",
 ]
 
 

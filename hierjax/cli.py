@@ -60,7 +60,7 @@ def run_command(
     seed: cli_options.Seed = None,
     level: cli_options.Level = None,
 ) -> None:
-    """Run every method of a configuration.
+    """Run a configuration: an analysis of one table, or a study of many data sets.
 
     Writes a directory of tables, draws, figures and a report.
     """

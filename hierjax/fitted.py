@@ -86,6 +86,11 @@ class Fitted:
         """Whether the method gives a point, not a distribution, of the hyperparameters."""
         return self.posterior.weights.size == 1
 
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the method gives a point estimate, its error carried along or not."""
+        return self.is_point or self.result.estimate is not None
+
     @cached_property
     def dtype(self) -> type:
         """Floating type of the computation."""

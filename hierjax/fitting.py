@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -23,15 +25,20 @@ from hierjax.hyperparameters import (
     summarize_point,
 )
 from hierjax.inference import Method, Quadrature
+from hierjax.inference.boundary import boundary_posterior
 from hierjax.inference.result import Problem, Progress, Result, Status
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
+from hierjax.tally import Tally
 from hierjax.validation import ArrayLike
 
 __all__ = ["Fit", "fit"]
 
 _HERMITE_NODES = 16
+# Rows beside complete pooling: so many that units' posteriors show none of them.
+_BOUNDARY_ROWS = 48
+_boundary_posterior = partial(jax.jit, static_argnums=3)(boundary_posterior)
 
 
 def fit(
@@ -133,16 +140,15 @@ class Fit(Estimates, Decisions, Draws):
         """
         levels = _levels(level)
         reported = self.model.family.hyperparameters
-        is_estimate = self.is_point or self.result.covariance is not None
-        if is_estimate:
-            weights = np.asarray(self.posterior.weights, np.float64)[..., None]
-            eta = np.sum(weights * self.posterior.points, axis=(0, 1))
+        if self.is_estimate:
+            carried = self.result.estimate
+            eta = self.posterior.points[0, 0] if carried is None else carried
             columns = summarize_point(eta, self.result.covariance, levels, reported)
         elif (places := self.result.lattice) is not None:
             columns = summarize_lattice(self.posterior, places, levels, reported)
         elif self.draws is not None:
             columns = summarize_draws(self.draws, levels, self.info, reported)
-        if not is_estimate:
+        if not self.is_estimate:
             exist = self.model.hyperprior.concentration_moments()
             for column, order in (("mean", 1), ("sd", 2)):
                 if exist < order:
@@ -161,15 +167,17 @@ class Fit(Estimates, Decisions, Draws):
         .. math:: \hat\eta \sim N(\eta, I(\hat\eta)^{-1})
 
         by a product Gauss-Hermite rule (Kass & Steffey 1989, "Approximate Bayesian inference in
-        conditionally independent hierarchical models", sec. 2). The estimate itself, and what
-        `summary` says of it, stay.
+        conditionally independent hierarchical models", sec. 2). At complete pooling, where there
+        is no standard error, they are averaged over the likelihood beside it, normalised by the
+        correlation within units, 1 / (alpha + beta + 1). The estimate itself, and what `summary`
+        says of it, stay.
 
         Returns:
             A fit whose answers about units are mixtures.
 
         Raises:
-            InferenceError: If there is no standard error, at the boundary, or no estimate:
-                posteriors carry their uncertainty already.
+            InferenceError: If there is neither a standard error nor complete pooling, or no
+                estimate: posteriors carry their uncertainty already.
 
         Example:
             >>> import hierjax as hj
@@ -180,20 +188,29 @@ class Fit(Estimates, Decisions, Draws):
             0.100 0.337
             0.100 0.342
         """
-        covariance = self.result.covariance
-        if covariance is None or not self.is_point:
+        covariance, is_pooled = self.result.covariance, self.status == Status.BOUNDARY
+        if not self.is_point or (covariance is None and not is_pooled):
             raise InferenceError(
                 f"{self.method.name}: expected a point estimate with standard errors to correct "
                 "intervals with, found none"
             )
-        x, share = np.polynomial.hermite_e.hermegauss(_HERMITE_NODES)
-        standard = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
-        points = self.posterior.points[0, 0] + standard @ np.linalg.cholesky(covariance).T
-        weights = np.outer(share, share).ravel() / share.sum() ** 2
-        posterior = HyperPosterior(
-            np.asarray(points[None], self.dtype), np.asarray(weights[None], self.dtype)
-        )
-        return replace(self, result=replace(self.result, posterior=posterior))
+        eta = np.asarray(self.posterior.points[0, 0], np.float64)
+        if covariance is None:
+            posterior = self._beside_pooling(eta)
+        else:
+            x, share = np.polynomial.hermite_e.hermegauss(_HERMITE_NODES)
+            standard = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
+            points = eta + standard @ np.linalg.cholesky(covariance).T
+            weights = np.outer(share, share).ravel() / share.sum() ** 2
+            posterior = HyperPosterior(points[None], weights[None])
+        posterior = jax.tree.map(lambda x: np.asarray(x, self.dtype), posterior)
+        return replace(self, result=replace(self.result, posterior=posterior, estimate=eta))
+
+    def _beside_pooling(self, eta: Float[np.ndarray, "2"]) -> HyperPosterior:
+        with self._x64():
+            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
+            start = jnp.asarray(eta[0], self.dtype)
+            return _boundary_posterior(self.model, tally, start, _BOUNDARY_ROWS)
 
     def loo(self) -> checks.Loo:
         """Leave-one-unit-out expected log predictive density; see `hierjax.checks.loo`."""

@@ -124,7 +124,7 @@ def influence(
     # Whole batches: a remainder would be compiled apart.
     missing = (0, -pairs.shape[1] % _BATCH)
     padded = np.pad(pairs.astype(float), ((0, 0), missing))
-    if fit.is_point or fit.result.covariance is not None:
+    if fit.is_estimate:
         values = estimate_moves(fit, asked, padded, np.pad(total, missing))
     else:
         on_device = (jnp.asarray(padded[0], dtype), jnp.asarray(padded[1], dtype))

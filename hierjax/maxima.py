@@ -56,10 +56,11 @@ def estimate_moves(
         One row a pair: hyperparameters, rates, quantiles, probabilities and the log-marginal.
 
     Raises:
-        InferenceError: If the fit is at no maximum.
+        InferenceError: If the fit is at no maximum, or corrected at complete pooling.
     """
     weights = np.asarray(fit.posterior.weights, np.float64)
-    eta = np.sum(weights[..., None] * fit.posterior.points, axis=(0, 1))
+    carried = fit.result.estimate
+    eta = np.asarray(fit.posterior.points[0, 0] if carried is None else carried, np.float64)
     covariance, pooled = _covariance(fit, eta), fit.result.status is Status.BOUNDARY
 
     def at_point(eta: Float[np.ndarray, "2"]) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +93,11 @@ def estimate_moves(
 def _covariance(fit: "Fit", eta: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2 2"]:
     """Inverse of the observed information; under complete pooling, of the mean alone."""
     if fit.result.status is Status.BOUNDARY:
+        if not fit.is_point:
+            raise InferenceError(
+                f"{fit.method.name}: expected a standard error to differentiate, found complete "
+                "pooling, at which the plug-in estimate has derivatives alone"
+            )
         a = np.ones(len(fit.counts)) if fit.counts.weights is None else fit.counts.weights
         m = 1 / (1 + np.exp(-float(eta[0])))
         return np.diag([1 / (a @ fit.counts.trials * m * (1 - m)), 0.0])

@@ -56,9 +56,14 @@ def merge(posterior: HyperPosterior, cells: int) -> HyperPosterior:
 
     Returns:
         A posterior of one row, on the host.
+
+    Raises:
+        ValueError: If there are more points, of unequal weight.
     """
     points = np.asarray(posterior.points).reshape(-1, 2)
-    side = int(np.sqrt(cells))
+    side, equal = int(np.sqrt(cells)), np.ptp(posterior.weights) == 0
+    if not equal and len(points) > side * side:
+        raise ValueError(f"posterior: expected draws of equal weight to merge, or {cells} points")
     if len(points) <= side * side:
         weights = np.asarray(posterior.weights).reshape(1, -1)
         return HyperPosterior(points[None], weights)

@@ -64,7 +64,7 @@ def sensitivity(
         >>> print(table["parameter"][0], f"{table['log_concentration'][0]:.3f}")
         exponent -0.119
     """
-    if fit.is_point or fit.result.covariance is not None:
+    if fit.is_estimate:
         raise InferenceError(
             f"{fit.method.name}: the hyperprior does not enter, so nothing depends on it"
         )

@@ -135,7 +135,7 @@ def save(fit: "Fit", path: Path) -> None:
         for name in ("successes", "trials", "labels", "groups", "weights")
         if getattr(counts, name) is not None
     }
-    for name in ("draws", "unit_draws", "covariance"):
+    for name in ("draws", "unit_draws", "covariance", "estimate"):
         if getattr(result, name) is not None:
             arrays[name] = np.asarray(getattr(result, name))
     for name in ("posterior", "lattice"):
@@ -266,6 +266,7 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Fit":
         unit_draws=arrays.get("unit_draws"),
         lattice=parts(Lattice, "lattice"),
         covariance=arrays.get("covariance"),
+        estimate=arrays.get("estimate"),
         info=_join_info(header["info"], arrays),
         seconds=header["seconds"],
     )

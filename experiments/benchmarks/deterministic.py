@@ -153,7 +153,6 @@ def of_batches(show: Callable[..., None], data_sets: int) -> None:
         name = f"{data_sets:,} {name}, all units' means and 90 % intervals"
         show(name, 70, compiled, seconds, data_sets / seconds)
 
-
     if peer := in_r("rgbp.R"):
         show("a data set's intervals and their coverage, Rgbp", 70, 0.0, peer, 1 / peer)
 

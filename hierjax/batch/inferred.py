@@ -1,5 +1,6 @@
 """What a method infers of one data set, in compiled code: pure, so that batches map over it."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ from hierjax import lattice
 from hierjax.batch.drawn import chains_of, evenly_spaced, independent_draws, rates_given
 from hierjax.batch.plan import SAMPLERS, DataSetArrays, Plan
 from hierjax.inference import Moments, Quadrature, Type2MLE
+from hierjax.inference.boundary import boundary_posterior
 from hierjax.inference.moments import estimate
 from hierjax.inference.quadrature import QuadratureResult, quadrature
 from hierjax.inference.result import Status
@@ -26,7 +28,7 @@ STATUSES = tuple(Status)
 _PLACING = 12
 # Nodes of the product rule over a point estimate's error, and log-concentrations that are told
 # apart from no and from complete pooling.
-_HERMITE, _SPARSEST, _POOLED = 16, -30.0, 36.0
+_ROWS, _COLUMNS, _SPARSEST, _POOLED = 32, 8, -30.0, 36.0
 # How often an interval that holds a quantile of logit_mean is halved, and how many standard
 # deviations it reaches at first.
 _HALVINGS, _REACH = 40, 30.0
@@ -195,23 +197,45 @@ def _by_point(
     told = _told(eta, sd, quantiles, value, status)
     if not plan.corrected:
         return RowMixture.at(eta), told
-    # Rows of one log-concentration: the root has it first. Where there is no error to carry, as
-    # at complete pooling, the estimate stays.
+    posterior = jax.tree.map(
+        partial(jnp.where, is_pooled),
+        boundary_posterior(model, data.tally, eta[0], _ROWS, _COLUMNS),
+        _around(eta, covariance),
+    )
+    draws = _draws_around(posterior, key, plan.draws)
+    return RowMixture.of_lattice(posterior, True), told._replace(draws=draws)
+
+
+def _around(eta: Float[Array, "2"], covariance: Float[Array, "2 2"]) -> HyperPosterior:
+    """A normal distribution by a product rule, in rows: the root has log-concentration first.
+
+    Where the covariance is none, all weight is on the estimate.
+    """
     (a, b), (_, d) = covariance
     root = jnp.array([[b / jnp.sqrt(d), jnp.sqrt(a - b * b / d)], [jnp.sqrt(d), 0.0]])
-    root = jnp.where(is_pooled | ~jnp.all(jnp.isfinite(root)), 0.0, root)
+    root = jnp.where(jnp.all(jnp.isfinite(root)), root, 0.0)
+    (x, across), (z, along) = map(np.polynomial.hermite_e.hermegauss, (_ROWS, _COLUMNS))
+    nodes = jnp.asarray(np.stack(np.meshgrid(x, z, indexing="ij"), axis=-1), eta.dtype)
+    weights = np.outer(across / across.sum(), along / along.sum())
+    moved = eta + nodes @ root.T
+    w = jnp.clip(moved[..., 1], _SPARSEST, _POOLED)
+    return HyperPosterior(jnp.stack([moved[..., 0], w], axis=-1), jnp.asarray(weights, eta.dtype))
 
-    def place(standard: Float[Array, "*nodes 2"]) -> Float[Array, "*nodes 2"]:
-        moved = eta + standard @ root.T
-        w = jnp.where(is_pooled, jnp.inf, jnp.clip(moved[..., 1], _SPARSEST, _POOLED))
-        return jnp.stack([moved[..., 0], w], axis=-1)
 
-    x, share = np.polynomial.hermite_e.hermegauss(_HERMITE)
-    nodes = jnp.asarray(np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1), eta.dtype)
-    weights = jnp.asarray(np.outer(share, share) / share.sum() ** 2, eta.dtype)
-    draws = place(jax.random.normal(key, (plan.draws, 2), eta.dtype))
-    posterior = HyperPosterior(place(nodes), weights)
-    return RowMixture.of_lattice(posterior, True), told._replace(draws=draws)
+def _draws_around(
+    posterior: HyperPosterior, key: Key[Array, ""], draws: int
+) -> Float[Array, "{draws} 2"]:
+    """Draws from rows of normal distributions: log-concentration by interpolation between rows."""
+    key_row, key_column = jax.random.split(key)
+    u, w, weights = posterior.points[..., 0], posterior.points[:, 0, 1], posterior.weights
+    mass = jnp.maximum(weights.sum(axis=1), jnp.finfo(w.dtype).tiny)
+    center = jnp.sum(weights * u, axis=1) / mass
+    scale = jnp.sqrt(jnp.sum(weights * (u - center[:, None]) ** 2, axis=1) / mass)
+    level = jax.random.uniform(key_row, (draws,), w.dtype)
+    drawn = jnp.interp(level, jnp.cumsum(mass) - 0.5 * mass, w)
+    order = jnp.argsort(w)
+    place, size = (jnp.interp(drawn, w[order], x[order]) for x in (center, scale))
+    return jnp.stack([place + size * jax.random.normal(key_column, (draws,), w.dtype), drawn], -1)
 
 
 Point = tuple[Float[Array, "2"], Float[Array, "2 2"], Float[Array, ""], Int[Array, ""]]

@@ -115,7 +115,12 @@ def as_asked(fit: Fit, config: Config) -> Fit:
         The fit itself, or `Fit.corrected`.
     """
     wanted = config.empirical_bayes == "corrected" and fit.is_point
-    return fit.corrected() if wanted and fit.result.covariance is not None else fit
+    return fit.corrected() if wanted and _has_error(fit) else fit
+
+
+def _has_error(fit: Fit) -> bool:
+    """Whether a point estimate has an error to carry."""
+    return fit.result.covariance is not None or fit.status == "boundary"
 
 
 def _uncorrected(fits: Mapping[str, Fit], config: Config) -> list[str]:
@@ -123,7 +128,7 @@ def _uncorrected(fits: Mapping[str, Fit], config: Config) -> list[str]:
     return [
         f"{name}: no standard errors, so its answers about units are plug-in"
         for name, fit in fits.items()
-        if config.empirical_bayes == "corrected" and fit.is_point and fit.result.covariance is None
+        if config.empirical_bayes == "corrected" and fit.is_point and not _has_error(fit)
     ]
 
 

@@ -41,12 +41,12 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
 
     if out is not None:
         require_directory_name(out)
-    checked = load(config, changes)
+    checked: Any = load(config, changes)
     path = out or Path("runs") / checked.name
     if checked.kind != "analysis":
-        from hierjax.experiment.study_commands import run_and_print
+        from hierjax.experiment.study import commands as study_commands
 
-        run_and_print(checked, path, resume)
+        study_commands.run_and_print(checked, path, resume)
         return
     from hierjax.experiment import terminal
     from hierjax.experiment.runner import prepare

@@ -93,7 +93,7 @@ def validated(
     from pydantic import ValidationError
 
     from hierjax.experiment import complaints
-    from hierjax.experiment.kinds import KINDS, kind_complaint
+    from hierjax.experiment.kinds import kind_complaint, schema_of
 
     origins: dict[KeyPath, str] = {}
     for setting in settings:
@@ -103,9 +103,9 @@ def validated(
     if wrong := kind_complaint(kind):
         raise ConfigError(_placed(("kind",), wrong, source, lines or {}, origins))
     try:
-        config: Any = KINDS[kind].model_validate(given)
+        config: Any = schema_of(kind).model_validate(given)
     except ValidationError as error:
-        found = complaints.complaints(error, KINDS[kind], given)
+        found = complaints.complaints(error, schema_of(kind), given)
         texts = [_placed(path, text, source, lines or {}, origins) for path, text in found[:2]]
         more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
         raise ConfigError("\n".join(texts) + more) from None

@@ -95,6 +95,8 @@ class Result:
         unit_draws: Rates drawn, chains first, where asked for.
         lattice: Nodes of quadrature, for quantiles of the hyperparameters.
         covariance: Of a point estimate's working coordinates.
+        estimate: A point estimate whose error the posterior carries; None where the posterior is
+            the estimate itself, or a distribution.
         info: Diagnostics by name.
         seconds: Time to compile and to run.
     """
@@ -106,6 +108,7 @@ class Result:
     unit_draws: Float[np.ndarray, "chains draws units"] | None = None
     lattice: Lattice | None = None
     covariance: Float[np.ndarray, "2 2"] | None = None
+    estimate: Float[np.ndarray, "2"] | None = None
     info: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 

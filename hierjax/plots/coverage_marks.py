@@ -184,7 +184,8 @@ def lines(ax: Axes, marks: Marks, x: Float[np.ndarray, "columns"]) -> None:
     low, high = ax.get_ylim()
     log = ax.get_xscale() == "log"
     at = np.log(x) if log else x
-    gap = float(np.diff(at).min()) if len(x) > 1 else 1.0
+    # Of few places far from each other, methods would be moved out of the axes.
+    gap = min(float(np.diff(at).min()), float(np.ptp(at)) / 6) if len(x) > 1 else 1.0
     step = 0.3 * gap / max(len(marks.methods), 1) if len(x) <= _MOST_BINS else 0.0
     handles = []
     for i, name in enumerate(marks.methods):

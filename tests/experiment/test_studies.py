@@ -12,11 +12,12 @@ from scipy import stats
 
 import hierjax as hj
 from hierjax.errors import ConfigError
-from hierjax.experiment import study_comparison, study_runner
 from hierjax.experiment.config import validated
-from hierjax.experiment.study import OWN, run_study
-from hierjax.experiment.study_limits import host_memory
-from hierjax.experiment.study_runner import prepare_study
+from hierjax.experiment.study import comparison as study_comparison
+from hierjax.experiment.study import runner as study_runner
+from hierjax.experiment.study.limits import host_memory
+from hierjax.experiment.study.run import OWN, run_study
+from hierjax.experiment.study.runner import prepare_study
 from hierjax.studies.comparison import COLUMNS, Comparison
 from hierjax.table import Table
 from tests.interruption import Interruption

@@ -9,8 +9,8 @@ from hierjax.datasets.populations import BetaPopulation, TwoClusters
 from hierjax.datasets.trials import ListedTrials, UniformTrials
 from hierjax.errors import ConfigError
 from hierjax.experiment.config import load, load_counts, resolved, validated
-from hierjax.experiment.kinds import KINDS, json_schema
-from hierjax.experiment.study_schema import listed
+from hierjax.experiment.kinds import KINDS, json_schema, schema_of
+from hierjax.experiment.study.simulation_schema import listed
 
 BETA = {"kind": "beta", "alpha": 2.3, "beta": 14}
 SIMULATE = {
@@ -109,7 +109,7 @@ def test_data_to_be_like(tmp_path):
 def test_every_kind_has_a_schema():
     schema = json_schema()
     assert [branch["$ref"].rsplit("/", 1)[1] for branch in schema["oneOf"]] == [
-        model.__name__ for model in KINDS.values()
+        schema_of(kind).__name__ for kind in KINDS
     ]
     for part in ("TwoClustersConfig", "UniformTrialsConfig", "GridConfig", "CoverageConfig"):
         properties = schema["$defs"][part]["properties"]

@@ -10,12 +10,12 @@ from hierjax.experiment.config import resolved
 from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.run_directory import RunDirectory
 from hierjax.experiment.runner import Stages, Watch
-from hierjax.experiment.study_calibration import calibration_outcome
-from hierjax.experiment.study_comparison import comparison_outcome
-from hierjax.experiment.study_coverage import coverage_outcome
-from hierjax.experiment.study_record import Outcome, StudyRecord
-from hierjax.experiment.study_runner import PreparedStudy
-from hierjax.experiment.study_settings import settings_table
+from hierjax.experiment.study.calibration import calibration_outcome
+from hierjax.experiment.study.comparison import comparison_outcome
+from hierjax.experiment.study.coverage import coverage_outcome
+from hierjax.experiment.study.record import Outcome, StudyRecord
+from hierjax.experiment.study.runner import PreparedStudy
+from hierjax.experiment.study.settings import settings_table
 
 __all__ = ["OUTCOMES", "run_study"]
 
@@ -110,7 +110,7 @@ def _write(directory: RunDirectory, record: StudyRecord, stages: Stages) -> None
     for name, table in tables.items():
         if table is not None:
             directory.stage(f"{name}.csv", table.to_csv())
-    from hierjax.experiment.study_report import write_study_report
+    from hierjax.experiment.study.report import write_study_report
     from hierjax.plots.figures import write_pictures
 
     with stages.time("figures"):

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from hierjax.experiment.report_tables import Group
 from hierjax.experiment.rounding import MISSING, number, seconds, whole
 from hierjax.experiment.runner import Watch
-from hierjax.experiment.study_record import Outcome, ReportTable, Section
-from hierjax.experiment.study_runner import PreparedStudy
-from hierjax.experiment.study_schema import ComparisonConfig, StudyEntry
-from hierjax.experiment.study_words import study_label
+from hierjax.experiment.study.record import Outcome, ReportTable, Section
+from hierjax.experiment.study.runner import PreparedStudy
+from hierjax.experiment.study.schema import ComparisonConfig, StudyEntry
+from hierjax.experiment.study.words import study_label
 from hierjax.fitted import Precision
 from hierjax.plots.comparison import comparison_panels
 from hierjax.plots.picture import Picture
@@ -155,7 +155,7 @@ def _findings(table: Table, hardware: Mapping[str, str]) -> tuple[tuple[str, str
     return tuple(found)
 
 
-def _speed(value: float) -> str:
+def _speed(value: float | int) -> str:
     return number(float(f"{value:.3g}"), 0 if value >= 100 else 1)
 
 

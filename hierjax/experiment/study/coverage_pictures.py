@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from hierjax.experiment.study_settings import Setting
+from hierjax.experiment.study.settings import Setting
 from hierjax.plots.coverage import (
     by_setting,
     by_size,

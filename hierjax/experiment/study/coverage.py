@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from hierjax.experiment.runner import Watch
-from hierjax.experiment.study_coverage_pictures import coverage_pictures
-from hierjax.experiment.study_coverage_tables import coverage_report_tables
-from hierjax.experiment.study_record import Outcome, Section
-from hierjax.experiment.study_runner import PreparedStudy, SettingFits, fit_settings
-from hierjax.experiment.study_words import (
+from hierjax.experiment.study.coverage_pictures import coverage_pictures
+from hierjax.experiment.study.coverage_tables import coverage_report_tables
+from hierjax.experiment.study.record import Outcome, Section
+from hierjax.experiment.study.runner import PreparedStudy, SettingFits, fit_settings
+from hierjax.experiment.study.words import (
     ending_of,
     manifest_methods,
     method_warnings,
@@ -160,7 +160,7 @@ def _judgement(rows: list[dict[str, Any]], level: float) -> str:
     return "As wide as they should be"
 
 
-def _is_off(away: float, error: float) -> bool:
+def _is_off(away: float | int, error: float | int) -> bool:
     return away > _FAR and away > _OFF * (error if np.isfinite(error) else np.inf)
 
 

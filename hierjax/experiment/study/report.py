@@ -13,8 +13,8 @@ from hierjax.experiment.report_page import (
 )
 from hierjax.experiment.report_tables import first_line, in_words
 from hierjax.experiment.rounding import number, whole
-from hierjax.experiment.study_record import StudyRecord
-from hierjax.experiment.study_words import study_label
+from hierjax.experiment.study.record import StudyRecord
+from hierjax.experiment.study.words import study_label
 from hierjax.inference import METHODS
 
 __all__ = ["render_study", "write_study_report"]
@@ -60,7 +60,7 @@ def render_study(study: StudyRecord, images: Mapping[str, bytes]) -> str:
     outcome, timed = study.outcome, study.config["kind"] == "comparison"
     sections = [section.name for section in outcome.sections]
     return page(
-        "study.html.j2",
+        "study/study.html.j2",
         run=study,
         lead=_lead(study),
         warnings=list(study.warnings),
@@ -68,7 +68,7 @@ def render_study(study: StudyRecord, images: Mapping[str, bytes]) -> str:
         simulated=_simulated(study),
         settings=_settings(study),
         hyperprior=hyperprior_parts(study.model),
-        method_columns=["Method", "What it does", *([] if timed else ["Its data sets"])],
+        method_columns=["Method", "What it does", *([] if timed else ["Data sets"])],
         methods=_methods(study, timed),
         sections=outcome.sections,
         report_tables=outcome.report_tables,

@@ -11,8 +11,8 @@ from hierjax.batch import DataSets
 from hierjax.batch.devices import places
 from hierjax.batch.plan import Plan, check_draws
 from hierjax.errors import ConfigError
-from hierjax.experiment.study_schema import CalibrationConfig, StudyConfig
-from hierjax.experiment.study_settings import Setting
+from hierjax.experiment.study.schema import CalibrationConfig, StudyConfig
+from hierjax.experiment.study.settings import Setting
 
 __all__ = ["host_memory", "require_draws", "require_memory"]
 

@@ -5,16 +5,15 @@ from pathlib import Path
 import typer
 
 from hierjax.experiment import terminal
-from hierjax.experiment.kinds import AnyConfig
-from hierjax.experiment.study import run_study
-from hierjax.experiment.study_runner import prepare_study
-from hierjax.experiment.study_schema import StudyConfig
-from hierjax.experiment.study_terminal import overview
+from hierjax.experiment.study.run import run_study
+from hierjax.experiment.study.runner import prepare_study
+from hierjax.experiment.study.schema import StudyConfig
+from hierjax.experiment.study.terminal import overview
 
 __all__ = ["run_and_print"]
 
 
-def run_and_print(config: AnyConfig, out: Path, resume: bool) -> None:
+def run_and_print(config: StudyConfig, out: Path, resume: bool) -> None:
     """Runs a study, prints an overview and says where its report is.
 
     Args:
@@ -26,7 +25,6 @@ def run_and_print(config: AnyConfig, out: Path, resume: bool) -> None:
         HierjaxError: If the input is wrong.
         typer.Exit: If every method failed.
     """
-    assert isinstance(config, StudyConfig)
     record = run_study(prepare_study(config), out, terminal.watch, resume)
     if record is None:
         print(f"this run is finished already\nreport: {out / 'report.html'}")

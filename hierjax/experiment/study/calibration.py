@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from hierjax.experiment.report_tables import Group
 from hierjax.experiment.rounding import MISSING, number, whole
 from hierjax.experiment.runner import Watch
-from hierjax.experiment.study_record import Outcome, ReportTable, Section
-from hierjax.experiment.study_runner import PreparedStudy, fit_settings
-from hierjax.experiment.study_schema import CalibrationConfig
-from hierjax.experiment.study_words import (
+from hierjax.experiment.study.record import Outcome, ReportTable, Section
+from hierjax.experiment.study.runner import PreparedStudy, fit_settings
+from hierjax.experiment.study.schema import CalibrationConfig
+from hierjax.experiment.study.words import (
     ending_of,
     manifest_methods,
     method_warnings,

@@ -8,13 +8,15 @@ import numpy as np
 
 from hierjax.experiment.report_tables import Group
 from hierjax.experiment.rounding import common_decimals, number, whole
-from hierjax.experiment.study_record import ReportTable
-from hierjax.experiment.study_words import parameter_label, percent, study_label
+from hierjax.experiment.study.record import ReportTable
+from hierjax.experiment.study.words import parameter_label, percent, study_label
 from hierjax.table import Table
 
 __all__ = ["coverage_report_tables"]
 
 _PARAMETERS = ("mean", "log_concentration", "alpha", "beta")
+# A standard error of a share below which a tenth of a percent says too little.
+_SMALL = 0.001
 _DEFINITIONS = (
     "No pooling takes every unit alone (raw rates, Jeffreys intervals), complete pooling gives all "
     "units one rate. "
@@ -47,11 +49,14 @@ def _by_setting(table: Table) -> list[tuple[str, list[dict[str, Any]]]]:
     return list(groups.items())
 
 
-def _with_error(value: float, error: float) -> str:
+def _with_error(value: float | int, error: float | int) -> str:
     """A share in percent, and its standard error."""
     if not np.isfinite(value):
         return percent(value)
-    return f"{percent(value)} ± {number(100 * error, 1)}" if np.isfinite(error) else percent(value)
+    if not np.isfinite(error):
+        return percent(value)
+    decimals = 1 if error == 0 or error >= _SMALL else 2
+    return f"{percent(value, decimals)} ± {number(100 * error, decimals)}"
 
 
 def _places(rows: Iterable[dict[str, Any]], key: str) -> int:

@@ -10,20 +10,20 @@ import numpy as np
 
 from hierjax.batch import BatchFit, fit_batch
 from hierjax.counts import Counts
-from hierjax.errors import InferenceError, ModelError
+from hierjax.errors import DataError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
 from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runner import Watch
 from hierjax.experiment.runtime import prepare_jax
-from hierjax.experiment.study_limits import require_draws, require_memory
-from hierjax.experiment.study_schema import (
+from hierjax.experiment.study.limits import require_draws, require_memory
+from hierjax.experiment.study.schema import (
     CalibrationConfig,
     FittedStudyConfig,
     StudyConfig,
     StudyEntry,
 )
-from hierjax.experiment.study_settings import Setting, like_setting, settings_of
+from hierjax.experiment.study.settings import Setting, like_setting, settings_of
 from hierjax.fitting import fit
 from hierjax.inference import Type2MLE
 from hierjax.model import Model
@@ -118,6 +118,8 @@ def prepare_study(config: StudyConfig) -> PreparedStudy:
 
 def _fitted(counts: Counts) -> np.ndarray:
     """Working coordinates of the population by Type-2 maximum likelihood."""
+    if counts.weights is not None:
+        raise DataError("like: expected units without weights")
     found = fit(counts, method=Type2MLE())
     if found.status == "failed":
         raise InferenceError(f"like: expected a population that fits the data; {found.message}")

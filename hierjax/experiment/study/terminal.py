@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from hierjax.experiment.study_record import StudyRecord
+from hierjax.experiment.study.record import StudyRecord
 from hierjax.experiment.terminal import grid, number, printable
 
 __all__ = ["overview"]
@@ -59,11 +59,11 @@ def _seconds(study: StudyRecord) -> dict[tuple[str, str], str]:
     }
 
 
-def _second(value: float) -> str:
+def _second(value: float | int) -> str:
     return f"{value:.1f}"
 
 
-def _percent(value: float, digits: int = 1) -> str:
+def _percent(value: float | int, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f}" if np.isfinite(value) else "-"
 
 
@@ -112,7 +112,7 @@ def _coverage(study: StudyRecord, out: Console) -> None:
             f"{row['data_sets']:,}",
             f"{row['failed']:,}",
             _judged(row["coverage"], row["coverage_mcse"], level),
-            _percent(row["coverage_mcse"]),
+            _percent(row["coverage_mcse"], 2),
             number(row["length"]),
             *(_percent(row[f"rmse_over_{name}"]) for name in ("raw", "pooled")),
             seconds.get((row["setting"], row["method"]), "-"),
@@ -124,7 +124,7 @@ def _coverage(study: StudyRecord, out: Console) -> None:
 def _judged(value: float, error: float, level: float) -> Text:
     """A coverage, coloured where it is too low beyond the simulation's error."""
     low = np.isfinite(error) and value < level - 0.005 and value < level - 3 * error
-    return Text(_percent(value), "yellow" if low else "")
+    return Text(_percent(value, 2), "yellow" if low else "")
 
 
 def _comparison(study: StudyRecord, out: Console) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hierjax.batch import BatchFit
 from hierjax.experiment.rounding import number, whole
-from hierjax.experiment.study_runner import SettingFits
+from hierjax.experiment.study.runner import SettingFits
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.plots.style import method_label
 from hierjax.table import Table
@@ -66,7 +66,7 @@ def parameter_label(name: str) -> str:
     return _PARAMETERS.get(name, name)
 
 
-def percent(value: float, decimals: int = 1) -> str:
+def percent(value: float | int, decimals: int = 1) -> str:
     """A share in percent; a dash where there is none.
 
     Examples:

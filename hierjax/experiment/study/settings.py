@@ -14,12 +14,8 @@ from hierjax.counts import Counts
 from hierjax.datasets.population import Population
 from hierjax.datasets.trials import TrialsDistribution
 from hierjax.experiment.runner import method_key
-from hierjax.experiment.study_schema import (
-    CalibrationConfig,
-    PartConfig,
-    StudyConfig,
-    listed,
-)
+from hierjax.experiment.study.schema import CalibrationConfig, StudyConfig
+from hierjax.experiment.study.simulation_schema import PartConfig, listed
 from hierjax.model import Model
 from hierjax.studies.simulation import (
     Simulated,
@@ -82,12 +78,13 @@ def settings_of(config: StudyConfig, model: Model) -> tuple[Setting, ...]:
     grid: Any = config.simulate  # type: ignore[attr-defined]
     axes = [listed(value) for value in (grid.population, grid.trials, grid.units)]
     names = _axis_names(axes[0], "population"), _axis_names(axes[1], "trials")
+    sizes_differ = len(axes[2]) > 1
     found = []
     for population, population_name in zip(axes[0], names[0], strict=True):
         for trials, trials_name in zip(axes[1], names[1], strict=True):
             for units in axes[2]:
-                parts = [population_name, f"{units:,} units", trials_name]
-                name = ", ".join(part for part in parts if part)
+                parts = [population_name, f"{units:,} units" if sizes_differ else "", trials_name]
+                name = ", ".join(part for part in parts if part) or f"{units:,} units"
                 found.append(_population_setting(config.seed, name, population, units, trials))
     return tuple(found)
 
@@ -108,17 +105,16 @@ def _axis_names(parts: Sequence[PartConfig], word: str) -> list[str]:
 
 def _in_words(part: PartConfig) -> str:
     """A part's kind and parameters."""
-    given = part.model_dump(exclude={"kind"})
-    shown = (
-        f"{name} {_listed_in_words(value) if isinstance(value, list) else f'{value:g}'}"
-        for name, value in given.items()
-    )
-    return f"{part.kind.replace('_', ' ')} ({', '.join(shown)})"
+    given = part.model_dump(exclude={"kind"}).items()
+    shown = (f"{name} {_value_in_words(value)}" for name, value in given)
+    return f"{part.kind} ({', '.join(shown)})".replace("_", " ")
 
 
-def _listed_in_words(values: list[int]) -> str:
-    shown = " ".join(f"{value:g}" for value in values[:5])
-    return shown if len(values) <= 5 else f"{shown} ... {len(values)} in all"
+def _value_in_words(value: float | int | list[int]) -> str:
+    if not isinstance(value, list):
+        return f"{value:g}"
+    shown = " ".join(f"{each:g}" for each in value[:5])
+    return shown if len(value) <= 5 else f"{shown} ... {len(value)} in all"
 
 
 def _identity(**parts: Any) -> str:
