@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, create_model, model_validator
 from hierjax.datasets.populations import POPULATIONS
 from hierjax.datasets.trials import TRIALS
 from hierjax.errors import HierjaxError
-from hierjax.experiment.method_entries import argument_texts
+from hierjax.experiment.method_entries import NO_SOURCE, argument_texts
 from hierjax.experiment.schema_base import Strict
 
 __all__ = [
@@ -58,7 +58,8 @@ def _part_models(parts: dict[str, type], ending: str) -> Any:
             default = ... if field.default is MISSING else field.default
             described = Field(description=texts.get(field.name))
             entries[field.name] = (Annotated[_plain(types[field.name]), described], default)
-        model = create_model(f"{part.__name__}{ending}", __base__=PartConfig, **entries)
+        name = f"{part.__name__}{ending}"
+        model = create_model(name, __base__=PartConfig, __cls_kwargs__=NO_SOURCE, **entries)
         model.part_class = part
         model.__doc__ = (part.__doc__ or kind).split("\n", 1)[0]
         models.append(model)
