@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import jax
 from jaxtyping import Array, Float
 
+from hierjax.errors import ModelError
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperpriors import Hyperprior, PowerLaw
 from hierjax.tally import TallyArrays
@@ -20,6 +21,9 @@ class Model:
         family: Conjugate family of the units.
         hyperprior: Density of the hyperparameters.
 
+    Raises:
+        ModelError: If the family is another.
+
     Example:
         >>> Model().hyperprior
         PowerLaw(exponent=2.5)
@@ -27,6 +31,13 @@ class Model:
 
     family: BetaBinomial = field(default_factory=BetaBinomial)
     hyperprior: Hyperprior = field(default_factory=PowerLaw)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.family, BetaBinomial):
+            found = getattr(self.family, "name", self.family)
+            raise ModelError(
+                f"family: expected beta_binomial, as methods know no other, found {found}"
+            )
 
     def log_marginal(self, tally: TallyArrays, eta: Float[Array, "2"]) -> Float[Array, ""]:
         """Log-marginal likelihood of all units at working coordinates eta."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+import hierjax as hj
+from hierjax.errors import ModelError
 from hierjax.families.gamma_poisson import GammaPoisson, Population, Rate
 
 FAMILY = GammaPoisson()
@@ -224,3 +226,8 @@ def test_log_marginal_tally_against_mpmath(dtype, allowed):
             pairs = zip(events, exposures, strict=True)
             exact = float(sum(exact_log_marginal(y, e, m, phi) for y, e in pairs))
             assert found == pytest.approx(exact, rel=allowed), (shape, rate)
+
+
+def test_methods_do_not_take_it():
+    with pytest.raises(ModelError, match="expected beta_binomial, as methods know no other"):
+        hj.Model(family=GammaPoisson())
