@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import jax
 from jaxtyping import Array, Float
 
-from hierjax.errors import ModelError
+from hierjax.asked import of_kind
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperpriors import Hyperprior, PowerLaw
 from hierjax.tally import TallyArrays
@@ -22,7 +22,7 @@ class Model:
         hyperprior: Density of the hyperparameters.
 
     Raises:
-        ModelError: If the family is another.
+        ConfigError: If the family is another.
 
     Example:
         >>> Model().hyperprior
@@ -33,11 +33,8 @@ class Model:
     hyperprior: Hyperprior = field(default_factory=PowerLaw)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.family, BetaBinomial):
-            found = getattr(self.family, "name", self.family)
-            raise ModelError(
-                f"family: expected beta_binomial, as methods know no other, found {found}"
-            )
+        expected = "BetaBinomial, as methods know no other"
+        of_kind("family", self.family, BetaBinomial, expected)
 
     def log_marginal(self, tally: TallyArrays, eta: Float[Array, "2"]) -> Float[Array, ""]:
         """Log-marginal likelihood of all units at working coordinates eta."""

@@ -1,5 +1,7 @@
 """The Gamma-Poisson log-densities against SciPy and mpmath."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -8,7 +10,7 @@ import pytest
 import scipy.stats
 
 import hierjax as hj
-from hierjax.errors import ModelError
+from hierjax.errors import ConfigError
 from hierjax.families.gamma_poisson import GammaPoisson, Population, Rate
 
 FAMILY = GammaPoisson()
@@ -229,5 +231,8 @@ def test_log_marginal_tally_against_mpmath(dtype, allowed):
 
 
 def test_methods_do_not_take_it():
-    with pytest.raises(ModelError, match="expected beta_binomial, as methods know no other"):
-        hj.Model(family=GammaPoisson())
+    # Of a model itself the tests' type checks speak first.
+    with pytest.raises(
+        ConfigError, match="family: expected BetaBinomial, as methods know no other"
+    ):
+        hj.Model.__post_init__(SimpleNamespace(family=GammaPoisson()))
