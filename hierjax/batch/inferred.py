@@ -31,7 +31,7 @@ _PLACING = 12
 _ROWS, _COLUMNS, _SPARSEST, _POOLED = 32, 8, -30.0, 36.0
 # How often an interval that holds a quantile of logit_mean is halved, and how many standard
 # deviations it reaches at first.
-_HALVINGS, _REACH = 40, 30.0
+_HALVINGS, _REACH = 20, 30.0
 
 Levels = Float[Array, "levels"]
 
