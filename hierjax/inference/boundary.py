@@ -48,12 +48,12 @@ def boundary_posterior(
     Example:
         >>> import jax.numpy as jnp
         >>> import hierjax as hj
-        >>> with jax.enable_x64(True):
-        ...     tally = jax.tree.map(jnp.asarray, hj.Tally.of(hj.Counts([2] * 9, [9] * 9)).arrays())
-        ...     found = jax.jit(boundary_posterior)(hj.Model(), tally, jnp.log(2.0 / 7.0))
+        >>> tally = hj.Tally.of(hj.Counts([2] * 9, [9] * 9)).arrays(np.float32)
+        >>> tally = jax.tree.map(jnp.asarray, tally)
+        >>> found = jax.jit(boundary_posterior)(hj.Model(), tally, jnp.log(2.0 / 7.0))
         >>> dispersion = jnp.exp(-found.points[..., 1])
         >>> print(f"{jnp.sum(found.weights * dispersion / (1 + dispersion)):.3f}")
-        0.032
+        0.036
     """
     dtype = tally.units.dtype
     m, c = jax.nn.sigmoid(logit_mean), jax.nn.sigmoid(-logit_mean)

