@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_beta import HostBeta
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -171,6 +172,7 @@ class BetaBinomial:
             Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
         )
     )
+    on_host: ClassVar[HostBeta] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\alpha$", r"$\beta$"),
         r"$\theta_j$",

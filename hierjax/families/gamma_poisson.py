@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Shaped
 
 from hierjax.counts_of_counts import above, dense_length, size_class
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_gamma import HostGamma
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -142,6 +143,7 @@ class GammaPoisson:
             Hyperparameter("shape", _LOG_SHAPE, LOG, "a", "shape", grows=True),
         )
     )
+    on_host: ClassVar[HostGamma] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$a$", r"$b$"),
         r"$\lambda_j$",

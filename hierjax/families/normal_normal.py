@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Shaped
 
 from hierjax.counts_of_counts import size_class
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_normal import HostNormal
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -123,6 +124,7 @@ class NormalNormal:
             Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
         )
     )
+    on_host: ClassVar[HostNormal] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\mu$", r"$\tau$"),
         r"$\theta_j$",

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import Hyperparameters
 
 __all__ = ["AnyFamily", "Family", "Support"]
@@ -39,6 +40,7 @@ class Family(Protocol[Population, Unit, Arrays]):
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
+        on_host: Its conjugate distribution, in NumPy and SciPy.
     """
 
     name: ClassVar[str]
@@ -46,6 +48,7 @@ class Family(Protocol[Population, Unit, Arrays]):
     coordinates: ClassVar[tuple[str, str]]
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
+    on_host: ClassVar[OnHost]
 
     def constrain(self, eta: Float[Array, "2"], /) -> Population:
         """The population at working coordinates; the second may be infinite."""
