@@ -8,7 +8,7 @@ import pytest
 
 import hierjax as hj
 from hierjax.errors import ConfigError, DataError, InferenceError
-from hierjax.followed import ANSWERS
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperparameters import PARAMETERS, parameter_values
 from hierjax.inference.quadrature import quadrature
 from hierjax.lattice_quantiles import lattice_quantile_effects, lattice_quantiles

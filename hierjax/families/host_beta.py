@@ -40,6 +40,8 @@ class HostBeta:
     widest = 1.0
     edges = (True, True)
     has_ratios = True
+    parameter_words = "rate of {value} in {size}"
+    nothing = (0, 0)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:
@@ -51,6 +53,39 @@ class HostBeta:
     def statistic(value: Values, size: Values) -> tuple[Values, Values]:
         """Successes and trials as they are."""
         return value, size
+
+    @staticmethod
+    def raw(value: Values, size: Values) -> Values:
+        """y / n, NaN without trials."""
+        return np.divide(value, size, out=np.full(len(size), np.nan), where=size > 0)
+
+    @staticmethod
+    def outcomes_within(size: float) -> tuple[float, float]:
+        """0 and n."""
+        return 0.0, size
+
+    @staticmethod
+    def combined(
+        value: Values, size: Values, place: np.ndarray, first: np.ndarray
+    ) -> tuple[Values, Values]:
+        """Both added up."""
+        totals = []
+        for column in (value, size):
+            totals.append(np.zeros(len(first), column.dtype))
+            np.add.at(totals[-1], place, column)
+        return totals[0], totals[1]
+
+    @staticmethod
+    def informs(value: Values, size: Values) -> Values:
+        """0 < y < n."""
+        return (value > 0) & (value < size)
+
+    @staticmethod
+    def baselines(value: Values, size: Values, weights: Values) -> tuple[Shapes, Shapes]:
+        """Both uniform on (0, 1), before the other units are seen."""
+        others, rest = ((weights @ x) - weights * x for x in (value, size - value))
+        zero = np.zeros(len(value))
+        return (zero, zero + 0.5), (np.log1p(others) - np.log1p(rest), 1 / (2 + others + rest))
 
     @staticmethod
     def mean(shapes: Shapes) -> Values:
@@ -188,7 +223,8 @@ class HostBeta:
     @staticmethod
     def draw(generator: np.random.Generator, shapes: Shapes) -> Values:
         """Rates."""
-        return generator.beta(*shapes)
+        least = np.finfo(float).tiny
+        return generator.beta(*(np.maximum(shape, least) for shape in shapes))
 
     @staticmethod
     def observe(generator: np.random.Generator, rate: Values, trials: Values) -> Values:

@@ -18,6 +18,8 @@ class HostGamma:
     widest = 1.0
     edges = (True, False)
     has_ratios = True
+    parameter_words = "rate of {value} in {size}"
+    nothing = (0, 0.0)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:
@@ -29,6 +31,39 @@ class HostGamma:
     def statistic(value: Values, size: Values) -> tuple[Values, Values]:
         """Events and exposure as they are."""
         return value, size
+
+    @staticmethod
+    def raw(value: Values, size: Values) -> Values:
+        """y / e, NaN without exposure."""
+        return np.divide(value, size, out=np.full(len(size), np.nan), where=size > 0)
+
+    @staticmethod
+    def outcomes_within(size: float) -> tuple[float, float]:
+        """From 0."""
+        return 0.0, np.inf
+
+    @staticmethod
+    def combined(
+        value: Values, size: Values, place: np.ndarray, first: np.ndarray
+    ) -> tuple[Values, Values]:
+        """Both added up."""
+        totals = []
+        for column in (value, size):
+            totals.append(np.zeros(len(first), column.dtype))
+            np.add.at(totals[-1], place, column)
+        return totals[0], totals[1]
+
+    @staticmethod
+    def informs(value: Values, size: Values) -> Values:
+        """Any events."""
+        return value > 0
+
+    @staticmethod
+    def baselines(value: Values, size: Values, weights: Values) -> tuple[Shapes, Shapes]:
+        """Exponential, and what the other units leave of a flat prior."""
+        events, exposure = ((weights @ x) - weights * x for x in (value, size))
+        log_mean = np.log1p(events) - np.log(exposure)
+        return (log_mean, np.exp(log_mean)), (log_mean, 1 / exposure)
 
     @staticmethod
     def mean(shapes: Shapes) -> Values:

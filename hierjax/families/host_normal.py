@@ -17,6 +17,8 @@ class HostNormal:
     widest = np.inf
     edges = (False, False)
     has_ratios = False
+    parameter_words = "effect of {value} with error {size}"
+    nothing = (0.0, np.inf)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:
@@ -33,6 +35,48 @@ class HostNormal:
         """y / s^2 and 1 / s^2."""
         weight = 1 / np.square(size)
         return value * weight, weight
+
+    @staticmethod
+    def raw(value: Values, size: Values) -> Values:
+        """y, NaN where the error is infinite."""
+        return np.where(np.isfinite(size), value, np.nan)
+
+    @staticmethod
+    def outcomes_within(size: float) -> tuple[float, float]:
+        """Anywhere."""
+        return -np.inf, np.inf
+
+    @staticmethod
+    def combined(
+        value: Values, size: Values, place: np.ndarray, first: np.ndarray
+    ) -> tuple[Values, Values]:
+        """Their mean, weighted by 1 / error^2, and its error."""
+        units = len(first)
+        # Relative to a unit's first measurement, which stays as it is if it is the only one.
+        weight = np.square(size[first][place] / size)
+        total = np.bincount(place, weight, units)
+        away = np.bincount(place, weight * (value - value[first][place]), units)
+        return value[first] + away / total, size[first] / np.sqrt(total)
+
+    @staticmethod
+    def informs(value: Values, size: Values) -> Values:
+        """Every measurement."""
+        return np.ones(np.shape(value), bool)
+
+    @staticmethod
+    def baselines(value: Values, size: Values, weights: Values) -> tuple[Shapes, Shapes]:
+        """As wide as the other units are, and what they leave of a flat prior."""
+        away = value - np.median(value)
+
+        def others(of: Values, share: Values) -> Values:
+            return (share @ of - share * of) / (share.sum() - share)
+
+        mean = others(away, weights)
+        variance = others(away**2 + np.square(size), weights) - mean**2
+        precision = weights / np.square(size)
+        pooled = others(away, precision), 1 / (precision.sum() - precision)
+        center = np.median(value)
+        return (center + mean, variance), (center + pooled[0], pooled[1])
 
     @staticmethod
     def mean(shapes: Shapes) -> Values:

@@ -3,7 +3,7 @@
 from typing import Protocol, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 __all__ = ["OnHost", "Shapes", "Values"]
 
@@ -26,11 +26,15 @@ class OnHost(Protocol):
         widest: Width beyond which nothing of a density of z but its tails is longer.
         edges: Whether parameters have a lower and an upper bound.
         has_ratios: Whether parameters are positive, so that their ratios mean something.
+        parameter_words: What a unit's parameter is called, by its value and size.
+        nothing: Value and size of a unit without data.
     """
 
     widest: float
     edges: tuple[bool, bool]
     has_ratios: bool
+    parameter_words: str
+    nothing: tuple[float, float]
 
     def shapes(
         self, points: Float[np.ndarray, "*points 2"], value: Shaped[Values, "*"], size: Values, /
@@ -40,6 +44,41 @@ class OnHost(Protocol):
 
     def statistic(self, value: Values, size: Values, /) -> tuple[Values, Values]:
         """What a unit tells, t, and its weight v: the mean becomes (m + t phi) / (1 + v phi)."""
+        ...
+
+    def raw(self, value: Values, size: Values, /) -> Values:
+        """What units alone say of their parameters; NaN without data."""
+        ...
+
+    def outcomes_within(self, size: float, /) -> tuple[float, float]:
+        """The smallest and the largest value of a unit of some size."""
+        ...
+
+    def combined(
+        self, value: Values, size: Values, place: Int[np.ndarray, "rows"], first: np.ndarray, /
+    ) -> tuple[Values, Values]:
+        """One value and size of each unit from several rows, as if it had been seen at once.
+
+        Args:
+            value: Of every row.
+            size: Of every row.
+            place: The unit of every row.
+            first: The first row of every unit.
+        """
+        ...
+
+    def informs(self, value: Values, size: Values, /) -> Values:
+        """Whether a unit counts towards a posterior's being proper under an improper hyperprior."""
+        ...
+
+    def baselines(
+        self, value: Values, size: Values, weights: Values, /
+    ) -> tuple[tuple[Values, Values], tuple[Values, Values]]:
+        """What each unit is predicted from without a hierarchy: places of means, and dispersions.
+
+        First with a parameter of its own, of which the others tell no more than how large it may
+        be, then with the one parameter of all, of which the others tell what it is.
+        """
         ...
 
     def mean(self, shapes: Shapes, /) -> Values:
