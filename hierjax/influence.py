@@ -146,7 +146,8 @@ def columns_of(
     Returns:
         Columns of a table.
     """
-    hyper, rest, evidence = np.split(values, [len(asked.family.hyperparameters.answers), len(values) - 1])
+    count = len(asked.family.hyperparameters.answers)
+    hyper, rest, evidence = np.split(values, [count, len(values) - 1])
     return dict(zip(asked.columns, [*hyper, *evidence, *rest], strict=True))
 
 

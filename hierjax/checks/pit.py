@@ -105,9 +105,9 @@ def loo_pit(model: Model, counts: Observations, posterior: HyperPosterior, dtype
     .. math:: P(y' \le y_j \mid y_{-j}) = \frac{E\big[P(y' \le y_j \mid \eta)\,/\,
         p(y_j \mid \eta)\big]}{E\big[1 / p(y_j \mid \eta)\big]}
 
-    over the posterior of eta given all units, the unit's parameter integrated out: by quadrature exact
-    (Gelfand, Dey & Chang 1992), from draws an importance estimate, and at a point estimate not
-    left out at all. Units of weight a are left out altogether, as in `hierjax.checks.loo`.
+    over the posterior of eta given all units, the unit's parameter integrated out: by quadrature
+    exact (Gelfand, Dey & Chang 1992), from draws an importance estimate, and at a point estimate
+    not left out at all. Units of weight a are left out altogether, as in `hierjax.checks.loo`.
 
     Every distinct pair of counts is answered once. Of the successes and the failures the fewer
     are summed term by term, by the ratio of successive probabilities; where both exceed 10^5

@@ -1,18 +1,19 @@
 """What answers on the host ask of a family: its conjugate distribution, in NumPy and SciPy."""
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
 __all__ = ["OnHost", "Shapes", "Values"]
 
-Values = Float[np.ndarray, "..."]
+# Numbers, or NumPy's arrays of any shape and of any type of numbers.
+Values = Any
 # Both numbers that the family's conjugate distribution is made from, broadcast to one shape.
 Shapes = tuple[Values, Values]
-Array = TypeVar("Array", bound=np.ndarray)
 
 
+@runtime_checkable
 class OnHost(Protocol):
     """The distribution of a unit's parameter, on the host, over its place without bounds.
 
@@ -37,7 +38,7 @@ class OnHost(Protocol):
     nothing: tuple[float, float]
 
     def shapes(
-        self, points: Float[np.ndarray, "*points 2"], value: Shaped[Values, "*"], size: Values, /
+        self, points: Float[np.ndarray, "*points 2"], value: Values, size: Values, /
     ) -> Shapes:
         """A unit's posterior under working coordinates, everything broadcast."""
         ...

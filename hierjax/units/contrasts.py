@@ -168,7 +168,8 @@ def _compare(
     # The other's function has an edge where a rate and the difference add up to 0 or 1, which of
     # units about as wide is to be where the rates are not. With one bound, that is 0.
     center, sd = mean[a] - mean[b], np.sqrt(variance[a] + variance[b])
-    small, alike = (mean[a] + mean[b] < 1) | (not family.edges[1]), np.abs(np.log(variance[a] / variance[b])) < _ALIKE
+    small = (mean[a] + mean[b] < 1) | (not family.edges[1])
+    alike = np.abs(np.log(variance[a] / variance[b])) < _ALIKE
     narrower, most = variance[a] < variance[b], _largest_difference(family, units, weights, a, b)
     differences = [
         _ends(both, Joint.below_shifted, tail, np.where(alike, turn, narrower), (center, sd), most)

@@ -86,8 +86,8 @@ def unit_gradients(
     Args:
         fit: A point estimate, corrected or not.
         asked: What is followed.
-        points: Its points; of complete pooling, where all parameters are the mean, and probabilities 0
-            or 1, the only one.
+        points: Its points; of complete pooling, where all parameters are the mean, and
+            probabilities 0 or 1, the only one.
         weights: Their weights.
 
     Returns:

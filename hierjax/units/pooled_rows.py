@@ -37,7 +37,8 @@ class PooledRows(NamedTuple):
         mean: Mean parameter.
         most_weight: v of a unit that the points hold for, some times as much as of all units.
         most_excess: Of its statistic t over its expectation, or below it, likewise.
-        sd: Standard deviation of the first coordinate: such units' posteriors have no finer features.
+        sd: Standard deviation of the first coordinate: such units' posteriors have no finer
+            features.
     """
 
     points: Float[np.ndarray, "points 2"]
