@@ -65,6 +65,7 @@ class Counts(Observations):
 
     family: ClassVar[str] = "beta_binomial"
     columns: ClassVar[tuple[str, str]] = ("successes", "trials")
+    keys: ClassVar[tuple[str, str]] = ("successes", "trials")
     rules: ClassVar[Mapping[str, Rule]] = {"successes": whole_numbers, "trials": whole_numbers}
 
     successes: Int64[np.ndarray, " units"]

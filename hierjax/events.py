@@ -11,7 +11,7 @@ from hierjax.files import TableFile
 from hierjax.validation import Source
 
 if TYPE_CHECKING:
-    from hierjax.reading import TableColumns
+    from hierjax.table_columns import TableColumns
 
 __all__ = ["by_unit", "read_events"]
 

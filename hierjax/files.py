@@ -97,7 +97,24 @@ class TableFile:
         return f"nullif(trim({column}, ' \t'), '')"
 
     def weight(self, name: str) -> str:
+        """A column's finite numbers, as SQL; null where a cell of text or JSON holds none."""
+        number = self._real(name)
+        if self.format == "text":
+            return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
+        return number
+
+    def number(self, name: str) -> str:
         """A column's finite numbers, as SQL; null where a cell holds none."""
+        number = self._real(name)
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
+
+    def positive(self, name: str) -> str:
+        """A column's positive numbers, as SQL; null where a cell holds none."""
+        number = self._real(name)
+        return f"CASE WHEN isfinite({number}) AND {number} > 0 THEN {number} END"
+
+    def _real(self, name: str) -> str:
+        """A column's numbers, as SQL; null where a cell holds none."""
         index = text_tables.unique_column(self.names, name, self.place)
         column, kind = self._reference(index), self.types[index]
         if kind == "JSON":
@@ -106,8 +123,7 @@ class TableFile:
         if self.format == "text":
             cell = f"trim({column}, ' \t')"
             is_number = f"regexp_full_match({cell}, '{_DECIMAL}')"
-            number = f"CASE WHEN {is_number} THEN TRY_CAST({cell} AS DOUBLE) END"
-            return f"CASE WHEN isfinite({number}) AND {number} >= 0 THEN {number} END"
+            return f"CASE WHEN {is_number} THEN TRY_CAST({cell} AS DOUBLE) END"
         numeric = (*_INTEGERS, "BOOLEAN", "FLOAT", "DOUBLE")
         if kind.removeprefix("U") in numeric or kind.startswith("DECIMAL"):
             return f"CAST({column} AS DOUBLE)"

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from hierjax.counts import Counts
 from hierjax.errors import InferenceError
 from hierjax.inference import Method
 from hierjax.inference.result import Result
@@ -34,7 +33,7 @@ class Fitted:
         result: Posterior, draws, status and diagnostics, as NumPy arrays.
     """
 
-    counts: Counts
+    counts: Any
     model: Model
     method: Method
     precision: Precision
@@ -103,7 +102,7 @@ class Fitted:
     def _counted(self) -> dict[str, np.ndarray]:
         """The first columns of a table with one row a unit."""
         counts = self.counts
-        return {"label": counts.labels, "successes": counts.successes, "trials": counts.trials}
+        return {"label": counts.labels, **dict(zip(counts.columns, counts.pair, strict=True))}
 
     @cached_property
     def _units(self) -> Units:

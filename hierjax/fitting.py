@@ -1,6 +1,6 @@
 """Fit: a model, its data, a method and what it found; every answer is asked of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,12 @@ from jaxtyping import Array, Float, Key
 
 from hierjax import checks, influence, sensitivity, storage, updating
 from hierjax.asked import of_kind, probability
-from hierjax.counts import Counts
+from hierjax.containers import CONTAINERS
 from hierjax.decisions import Decisions
 from hierjax.draws import Draws
 from hierjax.errors import ConfigError, InferenceError
 from hierjax.estimates import Estimates
+from hierjax.families import FAMILIES
 from hierjax.fitted import DTYPES, Precision
 from hierjax.hyperparameters import (
     summarize_draws,
@@ -28,13 +29,13 @@ from hierjax.inference import Method, Quadrature
 from hierjax.inference.boundary import boundary_posterior
 from hierjax.inference.result import Problem, Progress, Result, Status
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 from hierjax.table import Table
-from hierjax.tally import Tally
-from hierjax.validation import ArrayLike
 
 __all__ = ["Fit", "fit"]
 
+_EXPECTED = " or ".join(container.__name__ for container in CONTAINERS.values())
 _HERMITE_NODES = 16
 # Rows beside complete pooling: so many that units' posteriors show none of them.
 _BOUNDARY_ROWS = 48
@@ -42,7 +43,7 @@ _boundary_posterior = partial(jax.jit, static_argnums=3)(boundary_posterior)
 
 
 def fit(
-    counts: Counts,
+    counts: Any,
     model: Model | None = None,
     method: Method | None = None,
     *,
@@ -54,8 +55,10 @@ def fit(
     """Infers the hyperparameters of a hierarchy.
 
     Args:
-        counts: Validated counts of the units.
-        model: Family and hyperprior; by default beta-binomial under (alpha + beta)^(-5/2).
+        counts: Validated data of the units: `Counts` of successes among trials, `Events` over
+            exposures, or `Measurements` with standard errors.
+        model: Family and hyperprior; by default the family of the data under its default
+            hyperprior, for counts beta-binomial under (alpha + beta)^(-5/2).
         method: Settings of the method; by default quadrature.
         key: Typed random key, for methods that draw.
         precision: Floating type to compute in; JAX's own setting is left as it is.
@@ -68,7 +71,8 @@ def fit(
     Raises:
         ModelError: If the posterior would be improper, or the method cannot do the model.
         TypeError: If a method that draws is given no typed key.
-        ConfigError: If the precision is unknown, or counts, model or method are something else.
+        ConfigError: If the precision is unknown, the model's family is not that of the data, or
+            data, model or method are something else.
 
     Example:
         >>> import hierjax as hj
@@ -78,14 +82,34 @@ def fit(
     """
     if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
-    model, method = model or Model(), method or Quadrature()
-    of_kind("counts", counts, Counts, "Counts")
+    of_kind("counts", counts, Observations, _EXPECTED)
+    family: Any = FAMILIES[counts.family]
+    model = Model(family) if model is None else model
+    method = method or Quadrature()
     of_kind("model", model, Model, "a Model")
     of_kind("method", method, Method, "a method's settings, such as Gibbs()")
+    require_family(model, counts)
     with jax.enable_x64(precision == "float64"):
         problem = Problem(model, counts, DTYPES[precision], key, progress, checkpoint)
         result = method.run(problem).on_host()
     return Fit(counts, model, method, precision, result)
+
+
+def require_family(model: Model, data: Observations) -> None:
+    """Refuses a model of another family than the data are for.
+
+    Args:
+        model: Family and hyperprior.
+        data: The units.
+
+    Raises:
+        ConfigError: If the families differ.
+    """
+    if model.family.name != data.family:
+        raise ConfigError(
+            f"model: expected the family {data.family}, as of {type(data).__name__}, "
+            f"found {model.family.name}"
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -208,7 +232,8 @@ class Fit(Estimates, Decisions, Draws):
 
     def _beside_pooling(self, eta: Float[np.ndarray, "2"]) -> HyperPosterior:
         with self._x64():
-            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
+            problem = Problem(self.model, self.counts, self.dtype)
+            tally = jax.tree.map(jnp.asarray, problem.tally())
             start = jnp.asarray(eta[0], self.dtype)
             return _boundary_posterior(self.model, tally, start, _BOUNDARY_ROWS)
 
@@ -260,9 +285,7 @@ class Fit(Estimates, Decisions, Draws):
         """Partial against complete pooling; see `hierjax.checks.pooling`."""
         return checks.pooling(self)
 
-    def update(
-        self, counts: Counts | Mapping[str, ArrayLike], *, key: Key[Array, ""] | None = None
-    ) -> "Fit":
+    def update(self, counts: Any, *, key: Key[Array, ""] | None = None) -> "Fit":
         """The fit of these and more counts together; see `hierjax.updating.refit`."""
         return updating.refit(self, counts, key)
 
@@ -299,7 +322,8 @@ def rehearse(model: Model, method: Quadrature, precision: Precision) -> None:
     weights /= weights.sum()
     points, weights = (np.asarray(values, DTYPES[precision]) for values in (points, weights))
     result = Result(HyperPosterior(points, weights), Status.CONVERGED)
-    Fit(Counts([1, 2], [4, 5]), model, method, precision, result).predict(1, 4)
+    few = CONTAINERS[model.family.name]([1, 2], [4, 5])
+    Fit(few, model, method, precision, result).predict(1, 4)
 
 
 def _levels(level: float) -> Float[np.ndarray, "3"]:

@@ -1,5 +1,6 @@
 """Measurements with known standard errors, one pair a unit, validated once on the host."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -57,6 +58,7 @@ class Measurements(Observations):
 
     family: ClassVar[str] = "normal_normal"
     columns: ClassVar[tuple[str, str]] = ("values", "errors")
+    keys: ClassVar[tuple[str, str]] = ("values", "errors")
     rules: ClassVar[Mapping[str, Rule]] = {"values": finite_numbers, "errors": positive_numbers}
 
     values: Float64[np.ndarray, " units"]
@@ -116,6 +118,52 @@ class Measurements(Observations):
             Measurements(units=2)
         """
         return cls._from_frame(frame, (values, errors), label, group, weight)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        values: str,
+        errors: str,
+        label: str | None = None,
+        group: str | None = None,
+        weight: str | None = None,
+    ) -> "Measurements":
+        r"""Measurements from the columns of a file, one row a unit.
+
+        Files are of the formats that `hierjax.read_counts` takes.
+
+        Args:
+            path: The file, or a pattern of files.
+            values: Name of the column that holds what was measured.
+            errors: Name of the column that holds the standard errors.
+            label: Name of the column that holds the units' labels.
+            group: Name of the column that holds the units' groups.
+            weight: Name of the column that holds the units' weights.
+
+        Returns:
+            The measurements, in the order of the file.
+
+        Raises:
+            ConfigError: If a column is named twice.
+            DataError: If a file cannot be read, is no table, lacks a column, or holds what
+                `Measurements` refuses. The message names the file, the line or row, and the column.
+
+        Examples:
+            >>> import pathlib, tempfile
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "units.csv"
+            >>> _ = path.write_text("effect,se\n28,15\n-3,10\n")
+            >>> Measurements.from_file(path, values="effect", errors="se")
+            Measurements(units=2)
+        """
+        columns = {
+            "values": values,
+            "errors": errors,
+            "label": label,
+            "group": group,
+            "weight": weight,
+        }
+        return cls._from_file(path, columns)
 
     @property
     def sizes(self) -> Float64[np.ndarray, " units"]:

@@ -1,5 +1,6 @@
 """Observations: what every family's container of data shares."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -28,6 +29,7 @@ class Observations:
     Attributes:
         family: Name of the conjugate family that the data are for.
         columns: The fields of the observed value and of the size.
+        keys: What configurations and options of the command call their columns in a table.
         rules: Of the entries of these fields.
         labels: Text, shape ``(units,)``.
         groups: Text, shape ``(units,)``, or None.
@@ -37,6 +39,7 @@ class Observations:
 
     family: ClassVar[str]
     columns: ClassVar[tuple[str, str]]
+    keys: ClassVar[tuple[str, str]]
     rules: ClassVar[Mapping[str, Rule]]
 
     labels: Shaped[np.ndarray, " units"]
@@ -136,6 +139,18 @@ class Observations:
         observations = cls(value, size, **columns, source=source)
         object.__setattr__(observations, "frame", Frame(frame, pair))
         return observations
+
+    @classmethod
+    def _from_file(
+        cls: type[Own], path: str | os.PathLike[str], columns: Mapping[str, str | None]
+    ) -> Own:
+        """Observations from the columns of a file, by what configurations call them."""
+        from hierjax.reading import read_table
+        from hierjax.table_columns import table_columns
+
+        found = read_table(path, table_columns(cls.family, **columns))
+        assert isinstance(found, cls)
+        return found
 
     @property
     def pair(self) -> tuple[Shaped[np.ndarray, " units"], Shaped[np.ndarray, " units"]]:

@@ -1,6 +1,7 @@
 """Events over exposures, one pair a unit, validated once on the host."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,6 +65,7 @@ class Events(Observations):
 
     family: ClassVar[str] = "gamma_poisson"
     columns: ClassVar[tuple[str, str]] = ("events", "exposures")
+    keys: ClassVar[tuple[str, str]] = ("events", "exposure")
     rules: ClassVar[Mapping[str, Rule]] = {"events": whole_numbers, "exposures": positive_numbers}
 
     events: Int64[np.ndarray, " units"]
@@ -123,6 +125,52 @@ class Events(Observations):
             Events(units=2, events=6, exposures=110)
         """
         return cls._from_frame(frame, (events, exposures), label, group, weight)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        events: str,
+        exposures: str,
+        label: str | None = None,
+        group: str | None = None,
+        weight: str | None = None,
+    ) -> "Events":
+        r"""Events from the columns of a file, one row a unit.
+
+        Files are of the formats that `hierjax.read_counts` takes.
+
+        Args:
+            path: The file, or a pattern of files.
+            events: Name of the column that holds the events.
+            exposures: Name of the column that holds the exposures.
+            label: Name of the column that holds the units' labels.
+            group: Name of the column that holds the units' groups.
+            weight: Name of the column that holds the units' weights.
+
+        Returns:
+            The events, in the order of the file.
+
+        Raises:
+            ConfigError: If a column is named twice.
+            DataError: If a file cannot be read, is no table, lacks a column, or holds what `Events`
+                refuses. The message names the file, the line or row, and the column.
+
+        Examples:
+            >>> import pathlib, tempfile
+            >>> path = pathlib.Path(tempfile.mkdtemp()) / "units.csv"
+            >>> _ = path.write_text("failures,hours\n5,94.3\n1,15.7\n")
+            >>> Events.from_file(path, events="failures", exposures="hours")
+            Events(units=2, events=6, exposures=110)
+        """
+        columns = {
+            "events": events,
+            "exposure": exposures,
+            "label": label,
+            "group": group,
+            "weight": weight,
+        }
+        return cls._from_file(path, columns)
 
     @cached_property
     def values(self) -> Float64[np.ndarray, " units"]:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,18 @@ from typing import Any
 import numpy as np
 
 from hierjax import files, text_tables
+from hierjax.containers import CONTAINERS
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError, DataError
+from hierjax.errors import DataError
 from hierjax.files import TableFile
-from hierjax.validation import MAX_COUNT, Source, require_own_columns
+from hierjax.observations import SHARED, Observations
+from hierjax.table_columns import TableColumns, table_columns
+from hierjax.validation import MAX_COUNT, Source
 
-__all__ = ["TableColumns", "read_counts", "refuse_first_wrong_row", "table_columns"]
+__all__ = ["read_counts", "read_table", "refuse_first_wrong_row"]
 
 Place = tuple[Path, int]
+_TEXTS = {"labels", "groups"}
 
 
 def read_counts(
@@ -67,100 +70,76 @@ def read_counts(
         >>> read_counts(path, successes="tumors", trials="rats")
         Counts(units=2, successes=4, trials=34)
     """
-    names = table_columns(successes, trials, label, group, weight, success_column, unit)
-    paths = files.expand(path)
-    if names.events:
-        from hierjax.events import read_events
-
-        return read_events(str(path), paths, names)
-    if files.is_text(paths) and files.is_small(paths):
-        return _read_text(str(path), paths, names.fields)
-    return _read_by_engine(str(path), paths, names.fields)
-
-
-@dataclass(frozen=True)
-class TableColumns:
-    """Which columns of a table hold what: of units, or of events.
-
-    Attributes:
-        fields: The column of each field of `Counts`; of events, of ``success`` and ``unit``.
-        events: Whether a row is an event.
-    """
-
-    fields: Mapping[str, str]
-    events: bool
+    columns = table_columns(
+        Counts.family,
+        successes=successes,
+        trials=trials,
+        label=label,
+        group=group,
+        weight=weight,
+        success_column=success_column,
+        unit=unit,
+    )
+    counts = read_table(path, columns)
+    assert isinstance(counts, Counts)
+    return counts
 
 
-def table_columns(
-    successes: str | None = None,
-    trials: str | None = None,
-    label: str | None = None,
-    group: str | None = None,
-    weight: str | None = None,
-    success_column: str | None = None,
-    unit: str | None = None,
-) -> TableColumns:
-    """Checks that columns are named for one kind of table.
+def read_table(path: str | os.PathLike[str], columns: TableColumns) -> Observations:
+    """Reads the data of units, of whatever family, from a file; see `read_counts`.
+
+    Args:
+        path: The file or files.
+        columns: Which of its columns hold what.
+
+    Returns:
+        The data, in the order of the file; of events sorted by unit.
 
     Raises:
-        ConfigError: If they are not.
-
-    Examples:
-        >>> table_columns(success_column="sold", unit="page").fields
-        {'success': 'sold', 'unit': 'page'}
+        DataError: If a file cannot be read, is no table, lacks a column, or holds what the family's
+            container refuses. The message names the file, the line or row, and the column.
     """
-    of_units = {
-        "successes": successes,
-        "trials": trials,
-        "labels": label,
-        "groups": group,
-        "weights": weight,
-    }
-    of_events = {"success": success_column, "unit": unit}
-    given = [name for name in of_units.values() if name is not None]
-    expected = "successes and trials, or success_column and unit"
-    if any(name is not None for name in of_events.values()):
-        if given:
-            raise ConfigError(
-                f"columns: expected {expected}, found column {given[0]!r} of units beside them"
-            )
-        of_units = of_events
-    required = list(of_units)[:2]
-    if any(of_units[field] is None for field in required):
-        raise ConfigError(f"columns: expected {expected}, found no {_missing(of_units, required)}")
-    fields = {field: name for field, name in of_units.items() if name is not None}
-    require_own_columns(fields)
-    return TableColumns(fields, of_units is of_events)
+    paths = files.expand(path)
+    if columns.events:
+        from hierjax.events import read_events
+
+        return read_events(str(path), paths, columns)
+    if files.is_text(paths) and files.is_small(paths):
+        return _read_text(str(path), paths, columns)
+    return _read_by_engine(str(path), paths, columns)
 
 
-def _missing(given: Mapping[str, str | None], required: Sequence[str]) -> str:
-    shown = {"success": "success_column"}
-    return " and no ".join(shown.get(f, f) for f in required if given[f] is None)
-
-
-def _read_text(path: str, paths: Sequence[Path], names: Mapping[str, str]) -> Counts:
-    """Counts of text tables, by Python."""
-    places, found = text_tables.columns(paths, names)
-    columns: dict[str, Any] = dict(found)
-    for field in columns.keys() & {"successes", "trials", "weights"}:
-        columns[field] = [text_tables.number(cell) for cell in columns[field]]
+def _read_text(path: str, paths: Sequence[Path], columns: TableColumns) -> Observations:
+    """The data of text tables, by Python."""
+    places, found = text_tables.columns(paths, columns.fields)
+    values: dict[str, Any] = dict(found)
+    for field in values.keys() - _TEXTS:
+        values[field] = [text_tables.number(cell) for cell in values[field]]
 
     def row(index: int) -> str:
         file, line = places[index]
         return f"{file}, line {line}"
 
-    return Counts(**columns, source=_source(path, row, names))
+    return _made(columns, values, _source(path, row, columns.fields))
+
+
+def _made(columns: TableColumns, values: Mapping[str, Any], source: Source) -> Observations:
+    """The family's container of what was read."""
+    container = CONTAINERS[columns.family]
+    value, size = (values[field] for field in container.columns)
+    shared = {field: values[field] for field in SHARED if field in values}
+    return container(value, size, **shared, source=source)
 
 
 def _source(path: str, row: Callable[[int], str], names: Mapping[str, str]) -> Source:
     return Source(path, row, {field: f"column {name!r}" for field, name in names.items()})
 
 
-def _read_by_engine(path: str, paths: Sequence[Path], names: Mapping[str, str]) -> Counts:
-    """Counts of tables of any format, by DuckDB."""
+def _read_by_engine(path: str, paths: Sequence[Path], asked: TableColumns) -> Observations:
+    """The data of tables of any format, by DuckDB."""
     from hierjax.engine import connect
 
-    text = files.is_text(paths)
+    text, names = files.is_text(paths), asked.fields
     parts: list[dict[str, Any]] = []
     tables: list[TableFile] = []
     with connect() as database:
@@ -171,19 +150,19 @@ def _read_by_engine(path: str, paths: Sequence[Path], names: Mapping[str, str]) 
         except DataError:
             if not text:
                 raise
-            return _read_text(path, paths, names)
-        sizes = [len(part["trials"]) for part in parts]
+            return _read_text(path, paths, asked)
+        sizes = [len(next(iter(part.values()))) for part in parts]
         columns = {field: np.ma.concatenate([part[field] for part in parts]) for field in names}
         bad = {field for field, values in columns.items() if np.ma.is_masked(values)}
         if bad and text:
-            return _read_text(path, paths, names)
+            return _read_text(path, paths, asked)
 
         def at(index: int) -> tuple[int, int]:
             """The file of a row, and its place there."""
             file = int(np.searchsorted(np.cumsum(sizes), index, side="right"))
             return file, index - sum(sizes[:file])
 
-        for field in bad - {"labels", "groups"}:
+        for field in bad - _TEXTS:
             first = int(np.argmax(np.ma.getmaskarray(columns[field])))
             file, row = at(first)
             values = columns[field].data.astype(object)
@@ -197,7 +176,7 @@ def _read_by_engine(path: str, paths: Sequence[Path], names: Mapping[str, str]) 
         return f"{paths[file]}, row {row + 1}"
 
     plain = {field: _unmasked(values) for field, values in columns.items()}
-    return Counts(**plain, source=_source(path, place, names))
+    return _made(asked, plain, _source(path, place, names))
 
 
 def _unmasked(values: Any) -> Any:
@@ -211,6 +190,10 @@ def _fetched(database: Any, table: TableFile, names: Mapping[str, str]) -> dict[
     rules = {
         "successes": table.count,
         "trials": table.count,
+        "events": table.count,
+        "exposures": table.positive,
+        "values": table.number,
+        "errors": table.positive,
         "labels": table.text,
         "groups": table.text,
         "weights": table.weight,

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hierjax import __version__
-from hierjax.counts import Counts
+from hierjax.containers import CONTAINERS
 from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families import FAMILIES
 from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
 from hierjax.inference.convergence import import_arviz
 from hierjax.inference.quadrature import Lattice
 from hierjax.inference.result import Result, Status
 from hierjax.model import Model
+from hierjax.observations import SHARED
 from hierjax.posterior import HyperPosterior
 
 if TYPE_CHECKING:
@@ -63,12 +64,11 @@ def to_arviz(fit: "Fit") -> Any:
     groups = {
         "posterior": posterior,
         "sample_stats": stats,
-        "observed_data": {"successes": fit.counts.successes, "trials": fit.counts.trials},
+        "observed_data": dict(zip(fit.counts.columns, fit.counts.pair, strict=True)),
     }
-    units = list(fit.counts.labels)
     described = {
-        "coords": {"unit": units},
-        "dims": {"theta": ["unit"], "successes": ["unit"], "trials": ["unit"]},
+        "coords": {"unit": list(fit.counts.labels)},
+        "dims": {name: ["unit"] for name in ("theta", *fit.counts.columns)},
     }
     if int(arviz.__version__.split(".")[0]) == 0:
         return arviz.from_dict(**groups, **described)
@@ -114,7 +114,7 @@ def _argument_from_json(value: Any) -> Any:
 def save(fit: "Fit", path: Path) -> None:
     """Writes a fit as a NumPy archive, beside its final name and then renamed.
 
-    The file says which format it has and which release wrote it. A data frame that the counts
+    The file says which format it has and which release wrote it. A data frame that the data
     came from is not written: after loading, answers come as tables.
 
     Args:
@@ -132,7 +132,7 @@ def save(fit: "Fit", path: Path) -> None:
     result, counts = fit.result, fit.counts
     arrays = {
         f"counts_{name}": getattr(counts, name)
-        for name in ("successes", "trials", "labels", "groups", "weights")
+        for name in (*counts.columns, *SHARED)
         if getattr(counts, name) is not None
     }
     for name in ("draws", "unit_draws", "covariance", "estimate"):
@@ -270,12 +270,13 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Fit":
         info=_join_info(header["info"], arrays),
         seconds=header["seconds"],
     )
-    if header["family"] != BetaBinomial.name:
+    if header["family"] not in FAMILIES:
         raise ValueError(f"family {header['family']!r} is not known")
-    model = Model(BetaBinomial(), _hyperprior_from_json(header["hyperprior"]))
+    family: Any = FAMILIES[header["family"]]
+    model = Model(family, _hyperprior_from_json(header["hyperprior"]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # given when the counts were made
-        counts = Counts(**columns)
+        counts = CONTAINERS[header["family"]](**columns)
     if result.posterior is None and result.status is not Status.FAILED:
         raise ValueError("the posterior is missing")
     return Fit(counts, model, method, header["precision"], result)

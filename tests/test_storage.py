@@ -216,7 +216,7 @@ def test_files_of_a_later_format_are_refused(saved):
         ({"method": {"name": "guesses"}}, r"a damaged one \(KeyError: 'guesses'\)"),
         ({"method": None}, r"a damaged one \(TypeError"),
         ({"status": "fine"}, r"a damaged one \(ValueError: 'fine' is not a valid Status"),
-        ({"family": "gamma_poisson"}, "family 'gamma_poisson' is not known"),
+        ({"family": "poisson_gamma"}, "family 'poisson_gamma' is not known"),
         ({"hyperprior": {"kind": "flat"}}, r"a damaged one \(KeyError: 'flat'\)"),
         ({"hyperprior": {"kind": "power_law", "exponent": 1.0}}, r"a damaged one \(ModelError"),
     ],

@@ -120,7 +120,7 @@ def _fit_tallied(
 ) -> None:
     """Fits to a table that need not fit into memory."""
     from hierjax.experiment.fit_file import FileFit
-    from hierjax.reading import table_columns
+    from hierjax.table_columns import table_columns
 
     if hyper_only and out is not None:
         raise ConfigError(f"--hyper-only: expected no --out, as nothing is written, found {out}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierjax.experiment import table_file
-from hierjax.reading import TableColumns
+from hierjax.table_columns import TableColumns
 
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord

@@ -1,7 +1,7 @@
 """The kinds of configuration, by what `kind` says; an analysis where it says nothing."""
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hierjax.errors import did_you_mean
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from hierjax.experiment.schema import Config
     from hierjax.experiment.study.schema import StudyConfig
 
-    AnyConfig = Config | StudyConfig
+    AnyConfig: TypeAlias = Config | StudyConfig
 
 __all__ = ["KINDS", "json_schema", "kind_complaint", "schema_of"]
 

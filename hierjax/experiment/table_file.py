@@ -23,7 +23,8 @@ from hierjax.errors import ConfigError, DataError, DataWarning
 from hierjax.experiment.row_answers import with_answers
 from hierjax.experiment.table_view import give_types, of_events, of_units
 from hierjax.frames import free_names
-from hierjax.reading import TableColumns, read_counts, refuse_first_wrong_row
+from hierjax.reading import read_counts, refuse_first_wrong_row
+from hierjax.table_columns import TableColumns
 from hierjax.validation import MAX_COUNT, Source
 
 __all__ = ["UserTable", "check_target", "is_table_file", "opened"]
