@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         Quadrature,
         Type2MLE,
     )
+    from hierjax.measurements import Measurements
     from hierjax.model import Model
+    from hierjax.poisson_events import Events
     from hierjax.reading import read_counts
     from hierjax.table import Table
     from hierjax.tally import Tally
@@ -36,9 +38,11 @@ _HOMES = {
     "CollapsedGibbs": "inference",
     "Counts": "counts",
     "DataSets": "batch",
+    "Events": "poisson_events",
     "Fit": "fitting",
     "Gibbs": "inference",
     "MeanConcentration": "hyperpriors",
+    "Measurements": "measurements",
     "Model": "model",
     "Moments": "inference",
     "NUTS": "inference",
@@ -60,9 +64,11 @@ __all__ = [
     "CollapsedGibbs",
     "Counts",
     "DataSets",
+    "Events",
     "Fit",
     "Gibbs",
     "MeanConcentration",
+    "Measurements",
     "Model",
     "Moments",
     "PowerLaw",

@@ -1,19 +1,24 @@
 """Counts of successes among trials, one pair a unit, validated once on the host."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
-from hierjax.errors import DataError
+from hierjax.entries import ArrayLike, Rule, Source, whole_numbers
 from hierjax.frame_events import tally_events
-from hierjax.frames import Frame, read
-from hierjax.validation import ArrayLike, Source, checked_columns
+from hierjax.frames import Frame
+from hierjax.observations import Observations
+from hierjax.validation import Columns, exact_sum, require_successes_among_trials
+
+__all__ = ["Counts"]
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
-class Counts:
+class Counts(Observations):
     r"""Successes :math:`y_j` among trials :math:`n_j` for units :math:`j = 1, \dots, J`.
 
     Lists, NumPy and JAX arrays are accepted, booleans as 0 and 1, and floats that are whole
@@ -45,6 +50,7 @@ class Counts:
             expected and what was found.
 
     Examples:
+        >>> from hierjax.errors import DataError
         >>> counts = Counts([0, 1, 4], [20, 20, 14], labels=["a", "b", "c"])
         >>> counts
         Counts(units=3, successes=5, trials=54)
@@ -56,6 +62,10 @@ class Counts:
         ...     print(error)
         unit 1 (label '2'), successes: expected at most 4 (trials), found 5
     """
+
+    family: ClassVar[str] = "beta_binomial"
+    columns: ClassVar[tuple[str, str]] = ("successes", "trials")
+    rules: ClassVar[Mapping[str, Rule]] = {"successes": whole_numbers, "trials": whole_numbers}
 
     successes: Int64[np.ndarray, " units"]
     trials: Int64[np.ndarray, " units"]
@@ -74,17 +84,20 @@ class Counts:
         *,
         source: Source | None = None,
     ):
-        given = {
-            "successes": successes,
-            "trials": trials,
-            "labels": labels,
-            "groups": groups,
-            "weights": weights,
-        }
-        checked = checked_columns(given, source)
-        for name in given:
-            object.__setattr__(self, name, checked.get(name))
-        object.__setattr__(self, "frame", None)
+        self._fill((successes, trials), labels, groups, weights, source)
+
+    @staticmethod
+    def require_together(columns: Columns, source: Source) -> None:
+        """Refuses more successes than trials.
+
+        Args:
+            columns: Checked columns.
+            source: How errors name rows and columns.
+
+        Raises:
+            DataError: If a unit has more.
+        """
+        require_successes_among_trials(columns, source)
 
     @classmethod
     def from_frame(
@@ -124,12 +137,7 @@ class Counts:
             >>> Counts.from_frame(frame, successes="tumors", trials="rats")
             Counts(units=2, successes=4, trials=34)
         """
-        fields = ("successes", "trials", "labels", "groups", "weights")
-        given = zip(fields, (successes, trials, label, group, weight), strict=True)
-        columns, source = read(frame, {field: name for field, name in given if name is not None})
-        counts = cls(**columns, source=source)
-        object.__setattr__(counts, "frame", Frame(frame, successes, trials))
-        return counts
+        return cls._from_frame(frame, (successes, trials), label, group, weight)
 
     @classmethod
     def from_events(cls, frame: Any, success: str, unit: str) -> "Counts":
@@ -159,21 +167,20 @@ class Counts:
         """
         return cls.from_frame(tally_events(frame, success, unit), "successes", "trials", unit)
 
-    def __len__(self) -> int:
-        """Number of units."""
-        return len(self.trials)
+    @cached_property
+    def values(self) -> Float64[np.ndarray, " units"]:
+        """Successes as floating numbers."""
+        return self.successes.astype(np.float64)
 
-    def __eq__(self, other: object) -> bool:
-        """Whether every field of both holds the same values."""
-        if not isinstance(other, Counts):
-            return NotImplemented
-        names = ("successes", "trials", "labels", "groups", "weights")
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+    @cached_property
+    def sizes(self) -> Float64[np.ndarray, " units"]:
+        """Trials as floating numbers."""
+        return self.trials.astype(np.float64)
 
-    def __repr__(self) -> str:
-        groups = "" if self.groups is None else f", groups={len(np.unique(self.groups))}"
-        totals = f"successes={self.total_successes}, trials={self.total_trials}"
-        return f"Counts(units={len(self)}, {totals}{groups})"
+    @property
+    def raw(self) -> Float64[np.ndarray, " units"]:
+        """The raw rates."""
+        return self.raw_rates
 
     @property
     def raw_rates(self) -> Float64[np.ndarray, " units"]:
@@ -184,38 +191,15 @@ class Counts:
     @property
     def total_successes(self) -> int:
         """Successes of all units together."""
-        return _exact_sum(self.successes)
+        return exact_sum(self.successes)
 
     @property
     def total_trials(self) -> int:
         """Trials of all units together."""
-        return _exact_sum(self.trials)
+        return exact_sum(self.trials)
 
-    def select(self, which: ArrayLike | slice) -> "Counts":
-        """The counts of some of the units.
-
-        Args:
-            which: Boolean mask of shape ``(units,)``, positions, or a slice.
-
-        Returns:
-            The units chosen, in the order of `which`.
-
-        Raises:
-            DataError: If the units left break a rule, as a single unit does.
-
-        Examples:
-            >>> counts = Counts([0, 1, 4], [20, 20, 14])
-            >>> counts.select(counts.trials == 20)
-            Counts(units=2, successes=1, trials=40)
-        """
-        index = which if isinstance(which, slice) else np.asarray(which)
-        return Counts(
-            self.successes[index],
-            self.trials[index],
-            self.labels[index],
-            None if self.groups is None else self.groups[index],
-            None if self.weights is None else self.weights[index],
-        )
+    def _totals(self) -> Mapping[str, str]:
+        return {"successes": f"{self.total_successes}", "trials": f"{self.total_trials}"}
 
     def append(
         self,
@@ -245,25 +229,4 @@ class Counts:
             >>> Counts([0, 1], [20, 20]).append("current", 4, 14)
             Counts(units=3, successes=5, trials=54)
         """
-        groups = weights = None
-        if self.groups is not None:
-            groups = [*self.groups, group]
-        elif group is not None:
-            raise DataError(
-                f"unit {label!r}: expected no group, as of other units, found {group!r}"
-            )
-        if self.weights is not None or weight is not None:
-            others = np.ones(len(self)) if self.weights is None else self.weights
-            weights = [*others, 1.0 if weight is None else weight]
-        return Counts(
-            [*self.successes, successes],
-            [*self.trials, trials],
-            [*self.labels, label],
-            groups,
-            weights,
-        )
-
-
-def _exact_sum(values: Int64[np.ndarray, " units"]) -> int:
-    """The sum of numbers below 2^53 by halves, of which neither can overflow int64."""
-    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+        return self._appended(label, (successes, trials), group, weight)

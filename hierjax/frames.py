@@ -1,4 +1,4 @@
-"""Counts from any data frame that narwhals understands, and answers back into the same kind.
+"""Observations from any data frame that narwhals understands, and answers back into the same kind.
 
 Narwhals and the frames' own libraries are imported when a frame is there to be read.
 """
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 
 from hierjax.errors import DataError, did_you_mean
 from hierjax.validation import Source, is_missing, require_own_columns
@@ -37,17 +37,15 @@ _TAKEN = "_fit"
 
 @dataclass(frozen=True)
 class Frame:
-    """The data frame that counts came from.
+    """The data frame that observations came from.
 
     Attributes:
         native: The frame as the user gave it, not a copy.
-        successes: Its column of successes.
-        trials: Its column of trials.
+        columns: Its columns of units' observed values and sizes.
     """
 
     native: Any
-    successes: str
-    trials: str
+    columns: tuple[str, str]
 
 
 def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
@@ -55,7 +53,7 @@ def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
 
     Args:
         frame: Any frame that narwhals understands; of a lazy one only these columns are computed.
-        names: The column of each field of `hierjax.counts.Counts`.
+        names: The column of each field of the container.
 
     Returns:
         The values of each field, in the order of the frame, and the source.
@@ -88,27 +86,27 @@ def read(frame: Any, names: Mapping[str, str]) -> tuple[dict[str, Any], Source]:
 
 def attach(
     frame: Frame,
-    successes: Int64[np.ndarray, " units"],
-    trials: Int64[np.ndarray, " units"],
+    values: Shaped[np.ndarray, " units"],
+    sizes: Shaped[np.ndarray, " units"],
     answers: Mapping[str, Shaped[np.ndarray, " units"]],
 ) -> Any:
     """A data frame with answers about its units as further columns.
 
     A lazy frame of Polars and a relation of DuckDB stay lazy: answers, which depend on nothing but
-    a unit's counts, are joined to them by the counts when they are computed. Other lazy frames are
-    computed.
+    a unit's value and size, are joined to them by these when they are computed. Other lazy frames
+    are computed.
 
     Args:
-        frame: The frame that the counts came from.
-        successes: The counts as they were read.
-        trials: Likewise.
+        frame: The frame that the observations came from.
+        values: The observed values (successes, say) as they were read.
+        sizes: The sizes (trials, say), likewise.
         answers: The new columns; see `free_names` for one whose name is taken.
 
     Returns:
         A new frame of the same kind: the user's columns, then the answers.
 
     Raises:
-        DataError: If the frame no longer holds the counts that were read from it.
+        DataError: If the frame no longer holds the observations that were read from it.
     """
     import narwhals as nw
 
@@ -117,25 +115,25 @@ def attach(
     wrapped = wrapped_frame(frame.native)
     given = isinstance(frame.native, nw.DataFrame | nw.LazyFrame)
     renamed = free_names(schema_of(wrapped), answers)
-    columns = {renamed[name]: values for name, values in answers.items()}
+    columns = {renamed[name]: answer for name, answer in answers.items()}
     kind = wrapped.implementation
     if isinstance(wrapped, nw.LazyFrame) and (kind.is_polars() or kind.is_duckdb()):
         join = _joined_by_polars if kind.is_polars() else _joined_by_duckdb
-        pairs, which = distinct_pairs(successes, trials)
+        pairs, which = distinct_pairs(values, sizes)
         unit = np.zeros(pairs.shape[1], np.int64)
         unit[which] = np.arange(len(which))
-        of_pairs = {name: values[unit] for name, values in columns.items()}
+        of_pairs = {name: answer[unit] for name, answer in columns.items()}
         with readable():
             native = join(frame, wrapped.to_native(), pairs, of_pairs)
         return nw.from_native(native) if given else native
     with readable():
         eager = wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
-        found = _fetched(eager, [frame.successes, frame.trials])
-    pairs_now = (found[frame.successes], successes), (found[frame.trials], trials)
-    if not all(np.array_equal(np.asarray(now), then) for now, then in pairs_now):
+        found = _fetched(eager, list(frame.columns))
+    pairs_now = zip(frame.columns, (values, sizes), strict=True)
+    if not all(np.array_equal(np.asarray(found[name]), then) for name, then in pairs_now):
         raise DataError(f"{NAME}: expected the counts that were fitted, found others in it now")
     backend = eager.implementation
-    added = [nw.new_series(name, values, backend=backend) for name, values in columns.items()]
+    added = [nw.new_series(name, answer, backend=backend) for name, answer in columns.items()]
     result = eager.with_columns(*added)
     return result if given else result.to_native()
 
@@ -263,14 +261,14 @@ def _number(value: Decimal) -> int | float:
 def _joined_by_polars(
     frame: Frame,
     native: Any,
-    pairs: Int64[np.ndarray, "2 pairs"],
+    pairs: Shaped[np.ndarray, "2 pairs"],
     answers: Mapping[str, Float[np.ndarray, " pairs"]],
 ) -> Any:
     import polars as pl
 
     schema = native.collect_schema()
-    keys = dict(zip(("hierjax_successes", "hierjax_trials"), pairs, strict=True))
-    names = [frame.successes, frame.trials]
+    keys = dict(zip(("hierjax_value", "hierjax_size"), pairs, strict=True))
+    names = list(frame.columns)
     typed = [
         pl.Series(key, values).cast(schema[name])
         for (key, values), name in zip(keys.items(), names, strict=True)
@@ -284,19 +282,20 @@ def _joined_by_polars(
 def _joined_by_duckdb(
     frame: Frame,
     native: Any,
-    pairs: Int64[np.ndarray, "2 pairs"],
+    pairs: Shaped[np.ndarray, "2 pairs"],
     answers: Mapping[str, Float[np.ndarray, " pairs"]],
 ) -> Any:
     # DuckDB finds this dictionary by its name and holds on to it for as long as the relation.
     hierjax_answers = {"hierjax_y": pairs[0], "hierjax_n": pairs[1], **answers}  # noqa: F841
     added = ", ".join(f"a.{_quoted(name)}" for name in answers)
+    kind = "BIGINT" if pairs.dtype.kind == "i" else "DOUBLE"
+    value, size = (f"CAST(t.{_quoted(name)} AS {kind})" for name in frame.columns)
     return native.query(
         "hierjax_frame",
         f"SELECT t.* EXCLUDE (hierjax_row), {added} "
         "FROM (SELECT *, row_number() OVER () AS hierjax_row FROM hierjax_frame) t "
         "LEFT JOIN hierjax_answers a "
-        f"ON CAST(t.{_quoted(frame.successes)} AS BIGINT) = a.hierjax_y "
-        f"AND CAST(t.{_quoted(frame.trials)} AS BIGINT) = a.hierjax_n ORDER BY t.hierjax_row",
+        f"ON {value} = a.hierjax_y AND {size} = a.hierjax_n ORDER BY t.hierjax_row",
     )
 
 

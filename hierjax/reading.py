@@ -14,7 +14,7 @@ from hierjax import files, text_tables
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError
 from hierjax.files import TableFile
-from hierjax.validation import MAX_COUNT, Source, checked_columns, require_own_columns
+from hierjax.validation import MAX_COUNT, Source, require_own_columns
 
 __all__ = ["TableColumns", "read_counts", "refuse_first_wrong_row", "table_columns"]
 
@@ -285,4 +285,4 @@ def _refuse_row(database: Any, table: TableFile, names: Mapping[str, str], row: 
             return f"{table.path}, line {text_tables.line_of_row(table.path, row)}"
         return f"{table.path}, row {row + 1}"
 
-    checked_columns(columns, _source(str(table.path), place, names))
+    Counts(**columns, source=_source(str(table.path), place, names))

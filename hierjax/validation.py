@@ -1,128 +1,80 @@
-"""The rules that columns of counts obey, and errors that point at the entry that breaks one.
+"""The rules that columns obey together, whatever family they are for."""
 
-The rules are the same whatever the counts come from (lists, arrays, a file); a `Source` only says
-how an error names a row and a column.
-"""
-
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from numbers import Real
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
+from jaxtyping import Int64, Shaped
 
+from hierjax.entries import (
+    MAX_COUNT,
+    ArrayLike,
+    Rule,
+    Source,
+    as_column,
+    is_missing,
+    positions,
+    texts,
+    weights,
+    whole_numbers,
+)
 from hierjax.errors import ConfigError, DataError, DataWarning
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-else:
-    # NumPy's protocol is for static checkers: at run time a tuple does not match it.
-    ArrayLike = Any
+__all__ = [
+    "MAX_COUNT",
+    "ArrayLike",
+    "Columns",
+    "Source",
+    "checked_alone",
+    "checked_columns",
+    "checked_pairs",
+    "exact_sum",
+    "is_missing",
+    "require_own_columns",
+    "require_successes_among_trials",
+    "whole_numbers",
+]
 
-# Every whole number up to here is exact in float64, in which the densities are computed.
-MAX_COUNT = 2**53 - 1
-
-
-@dataclass(frozen=True)
-class Source:
-    """How errors name the table that counts came from, its rows and its columns.
-
-    Attributes:
-        name: Name of the whole table.
-        row: Name of a row, given its zero-based position among the units.
-        columns: Name of the column that holds a field (``successes``, ``trials``, ``labels``,
-            ``groups``, ``weights``), where it is not the field's own.
-
-    Examples:
-        >>> source = Source("a.csv", lambda i: f"a.csv, line {i + 2}", {"trials": "column 'rats'"})
-        >>> source.cell(4, "trials")
-        "a.csv, line 6, column 'rats'"
-    """
-
-    name: str
-    row: Callable[[int], str]
-    columns: Mapping[str, str] = field(default_factory=dict)
-
-    def column(self, name: str) -> str:
-        """Name of the column that holds the field `name`."""
-        return self.columns.get(name, name)
-
-    def cell(self, index: int, name: str) -> str:
-        """Name of the place where row `index` and the field `name` meet."""
-        return f"{self.row(index)}, {self.column(name)}"
-
-
-def whole_numbers(
-    values: ArrayLike, name: str, source: Source | None = None
-) -> Int64[np.ndarray, " units"]:
-    """Counts as int64, or an error that names the first entry that is none.
-
-    Args:
-        values: Numbers of any type, shape ``(units,)``.
-        name: The field that they are for.
-        source: How errors name rows and columns; by position unless given.
-
-    Returns:
-        A new array of the same numbers.
-
-    Raises:
-        DataError: If an entry is not a whole number from 0 to 2^53 - 1.
-
-    Examples:
-        >>> whole_numbers([20.0, 14.0], "trials").tolist()
-        [20, 14]
-    """
-    given = _column(values, name)
-    numbers = _numbers(given)
-    ok = (numbers >= 0) & (numbers <= MAX_COUNT)
-    if numbers.dtype.kind == "f":
-        ok &= np.floor(numbers) == numbers
-    expected = f"a whole number from 0 to {MAX_COUNT}"
-    _require(ok, given, name, expected, source or _positions(None))
-    return numbers.astype(np.int64)
+Columns = Mapping[str, Shaped[np.ndarray, " units"]]
+_SHARED: dict[str, Rule] = {"labels": texts, "groups": texts, "weights": weights}
 
 
 def checked_columns(
-    columns: Mapping[str, ArrayLike | None], source: Source | None = None
+    columns: Mapping[str, ArrayLike | None],
+    rules: Mapping[str, Rule],
+    together: Callable[[Columns, Source], None],
+    source: Source | None = None,
+    name: str = "Counts",
 ) -> dict[str, Shaped[np.ndarray, " units"]]:
     """Every rule in turn: shapes, entries, and what only the whole can break.
 
     Args:
-        columns: Values of ``successes`` and ``trials``, and of ``labels``, ``groups`` and
+        columns: Values of the two columns that `rules` names, and of ``labels``, ``groups`` and
             ``weights`` or None for these, each of shape ``(units,)``.
+        rules: Of the entries of the two columns, of which the second is the units' size.
+        together: Refuses columns that do not fit each other.
         source: How errors name rows and columns; by position and label unless given.
+        name: What errors call the table then.
 
     Returns:
-        New read-only arrays of the columns that were given, and of labels in any case: int64
-        counts, float64 weights and text.
+        New read-only arrays of the columns that were given, and of labels in any case.
 
     Raises:
-        DataError: If the columns break a rule of `hierjax.counts.Counts`.
+        DataError: If the columns break a rule.
     """
-    given = {name: _column(value, name) for name, value in columns.items() if value is not None}
-    source = source or _positions(given.get("labels"))
-    lengths = {name: len(column) for name, column in given.items()}
-    units = lengths["trials"]
-    if set(lengths.values()) != {units}:
-        found = ", ".join(f"{length} {name}" for name, length in lengths.items())
-        raise DataError(f"{source.name}: expected columns of equal length, found {found}")
+    given = {
+        field: as_column(value, field) for field, value in columns.items() if value is not None
+    }
+    source = source or positions(given.get("labels"), name)
+    units = _common_length(given, source)
     if units < 2:
         raise DataError(f"{source.name}: expected at least two units to pool, found {units}")
-
-    rules: dict[str, Callable[..., np.ndarray]] = {
-        "successes": whole_numbers,
-        "trials": whole_numbers,
-        "labels": _texts,
-        "groups": _texts,
-        "weights": _weights,
-    }
-    checked = {name: rules[name](column, name, source) for name, column in given.items()}
-    _require_successes_among_trials(checked, source)
-    _require_trials(checked, source)
+    all_rules = _SHARED | dict(rules)
+    checked = {field: all_rules[field](column, field, source) for field, column in given.items()}
+    together(checked, source)
+    _, size = rules
+    _require_sizes(checked, size, source)
     if "labels" in checked:
         _warn_of_duplicates(checked["labels"], source)
     else:
@@ -151,111 +103,62 @@ def require_own_columns(names: Mapping[str, str]) -> None:
             )
 
 
+def checked_alone(
+    columns: Mapping[str, ArrayLike],
+    rules: Mapping[str, Rule],
+    together: Callable[[Columns, Source], None],
+    source: Source | None = None,
+    name: str = "Counts",
+) -> dict[str, Shaped[np.ndarray, " units"]]:
+    """The two columns of units that stand alone, which need not be a table of two or more.
+
+    Args:
+        columns: Values of the two columns that `rules` names, each of shape ``(units,)``.
+        rules: Of their entries.
+        together: Refuses columns that do not fit each other.
+        source: How errors name rows and columns; by position unless given.
+        name: What errors call the table then.
+
+    Returns:
+        Both as new arrays.
+
+    Raises:
+        DataError: If they break a rule.
+    """
+    source = source or positions(None, name)
+    checked = {field: rule(columns[field], field, source) for field, rule in rules.items()}
+    _common_length(checked, source, " and ")
+    together(checked, source)
+    return checked
+
+
 def checked_pairs(
     successes: ArrayLike, trials: ArrayLike, source: Source | None = None
 ) -> tuple[Int64[np.ndarray, " units"], Int64[np.ndarray, " units"]]:
-    """Counts of units that stand alone, which need not be a table of two or more.
+    """Counts of units that stand alone; see `hierjax.observations.Observations.pairs`."""
+    from hierjax.counts import Counts
+
+    return Counts.pairs(successes, trials, source)
+
+
+def _common_length(columns: Columns, source: Source, between: str = ", ") -> int:
+    lengths = {field: len(column) for field, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        found = between.join(f"{length} {field}" for field, length in lengths.items())
+        raise DataError(f"{source.name}: expected columns of equal length, found {found}")
+    return next(iter(lengths.values()))
+
+
+def require_successes_among_trials(checked: Columns, source: Source) -> None:
+    """Refuses more successes than trials.
 
     Args:
-        successes: Successes, shape ``(units,)``.
-        trials: Trials, likewise.
-        source: How errors name rows and columns; by position unless given.
-
-    Returns:
-        Both as new int64 arrays.
+        checked: The columns.
+        source: How errors name rows and columns.
 
     Raises:
-        DataError: If an entry is not a whole number in range, or successes exceed trials.
-
-    Examples:
-        >>> [column.tolist() for column in checked_pairs([4], [14.0])]
-        [[4], [14]]
+        DataError: If a unit has more.
     """
-    source = source or _positions(None)
-    checked = {
-        "successes": whole_numbers(successes, "successes", source),
-        "trials": whole_numbers(trials, "trials", source),
-    }
-    if len(checked["successes"]) != len(checked["trials"]):
-        found = " and ".join(f"{len(column)} {name}" for name, column in checked.items())
-        raise DataError(f"{source.name}: expected columns of equal length, found {found}")
-    _require_successes_among_trials(checked, source)
-    return checked["successes"], checked["trials"]
-
-
-def _column(values: Any, name: str) -> Shaped[np.ndarray, " _"]:
-    """A one-dimensional array of what was given, with text and numbers left apart."""
-    if isinstance(values, np.ma.MaskedArray):
-        values = [None if value is np.ma.masked else value for value in values]
-    try:
-        array = np.asarray(values)
-    except ValueError:  # a ragged sequence
-        array = np.asarray(values, dtype=object)
-    if array.dtype.kind not in "biuf":
-        array = np.asarray(values, dtype=object)
-    if array.ndim != 1:
-        found = f"shape {array.shape}" if array.ndim else type(values).__name__
-        raise DataError(f"{name}: expected a one-dimensional sequence, found {found}")
-    return array
-
-
-def _numbers(given: Shaped[np.ndarray, " units"]) -> Shaped[np.ndarray, " units"]:
-    """Numbers that can be compared, where NaN stands for an entry that is no number."""
-    if given.dtype.kind == "O":
-        return np.array([_float(value) for value in given], np.float64)
-    return given.astype(np.float64) if given.dtype.kind == "f" else given
-
-
-def _float(value: Any) -> float:
-    try:
-        return float(value) if isinstance(value, Real) else np.nan
-    except OverflowError:
-        return np.inf
-
-
-def _weights(
-    given: Shaped[np.ndarray, " units"], name: str, source: Source
-) -> Float64[np.ndarray, " units"]:
-    weights = np.array(_numbers(given), np.float64)
-    ok = (weights >= 0) & (weights <= sys.float_info.max)
-    _require(ok, given, name, "a finite number that is not negative", source)
-    return weights
-
-
-def _texts(
-    given: Shaped[np.ndarray, " units"], name: str, source: Source
-) -> Shaped[np.ndarray, " units"]:
-    texts = np.array([str(value).strip() for value in given])
-    present = np.array([not is_missing(value) for value in given])
-    _require(present & (texts != ""), given, name, "text", source)
-    return texts
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a data frame means "no entry": None, a masked entry, or NaN and its kin."""
-    try:
-        return value is None or value is np.ma.masked or bool(value != value)
-    except TypeError:  # pandas.NA compares to neither true nor false
-        return True
-
-
-def _require(
-    ok: Bool[np.ndarray, " units"],
-    given: Shaped[np.ndarray, " units"],
-    name: str,
-    expected: str,
-    source: Source,
-) -> None:
-    """Refuses the first entry that is not `ok`."""
-    if not ok.all():
-        index = int(np.argmin(ok))
-        found = _shown(given[index])
-        raise DataError(f"{source.cell(index, name)}: expected {expected}, found {found}")
-
-
-def _require_successes_among_trials(
-    checked: Mapping[str, Shaped[np.ndarray, " units"]], source: Source
-) -> None:
     successes, trials = checked["successes"], checked["trials"]
     if (successes > trials).any():
         index = int(np.argmax(successes > trials))
@@ -265,32 +168,27 @@ def _require_successes_among_trials(
         )
 
 
-def _require_trials(checked: Mapping[str, Shaped[np.ndarray, " units"]], source: Source) -> None:
-    trials, weights = checked["trials"], checked.get("weights")
-    if not (trials > 0 if weights is None else (trials > 0) & (weights > 0)).any():
-        weighty = "" if weights is None else " of positive weight"
-        raise DataError(f"{source.name}: expected a unit{weighty} that has trials, found none")
+def _require_sizes(checked: Columns, size: str, source: Source) -> None:
+    sizes, weighty = checked[size], checked.get("weights")
+    if not (sizes > 0 if weighty is None else (sizes > 0) & (weighty > 0)).any():
+        of_weight = "" if weighty is None else " of positive weight"
+        raise DataError(f"{source.name}: expected a unit{of_weight} that has {size}, found none")
 
 
-def _shown(value: Any) -> str:
-    """An entry as an error shows it: on one line and never long."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, str) and not value.strip():
-        return "an empty cell"
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"an integer of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def exact_sum(values: Int64[np.ndarray, " units"]) -> int:
+    """The sum of numbers below 2^53 by halves, of which neither can overflow int64.
 
+    Args:
+        values: Whole numbers, none negative.
 
-def _positions(labels: Shaped[np.ndarray, " units"] | None) -> Source:
-    """Names units by position and label, for counts that came as arrays."""
+    Returns:
+        Their sum.
 
-    def row(index: int) -> str:
-        label = index + 1 if labels is None else labels[index]
-        return f"unit {index}" if is_missing(label) else f"unit {index} (label {str(label)!r})"
-
-    return Source("Counts", row)
+    Examples:
+        >>> exact_sum(np.full(3000, MAX_COUNT)) == 3000 * MAX_COUNT
+        True
+    """
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
 def _warn_of_duplicates(labels: Shaped[np.ndarray, " units"], source: Source) -> None:
@@ -303,5 +201,5 @@ def _warn_of_duplicates(labels: Shaped[np.ndarray, " units"], source: Source) ->
             f"{source.name}: expected a label of its own for each unit, found {surplus} used "
             f"before, as {label!r} of {first} by {second}",
             DataWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
