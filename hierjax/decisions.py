@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped
 
 from hierjax.asked import among, inside, probability, unit_position, whole_number
+from hierjax.entries import Number
 from hierjax.errors import ConfigError, InferenceError
 from hierjax.fitted import Fitted
 from hierjax.given_units import checked_size, given, one_unit
@@ -64,7 +65,7 @@ class Decisions(Fitted):
         answers = {"probability_above": 1 - below, "pep": pep, "q_value": q, "selected": q <= fdr}
         return self._table({"threshold": np.full(len(pep), threshold), **answers})
 
-    def sign_rates(self, reference: float | None = None) -> Table:
+    def sign_rates(self, reference: Number | None = None) -> Table:
         r"""How sure it is on which side of a reference each unit is.
 
         The local false sign rate is the smaller of the probabilities of both sides, the chance of
@@ -272,7 +273,7 @@ class Decisions(Fitted):
         return Table({"label": labels[first], "control": labels[second], **columns})
 
     def predictions(
-        self, new_trials: float | None = None, level: float = 0.9, **columns: float
+        self, new_trials: Number | None = None, level: float = 0.9, **columns: Number
     ) -> Table:
         """How many successes or events each unit's next trials will have, or what is measured.
 
@@ -298,13 +299,13 @@ class Decisions(Fitted):
 
     def predictive_draws(
         self,
-        new_trials: float | None = None,
+        new_trials: Number | None = None,
         *,
         key: Key[Array, ""],
         draws: int = 4000,
-        successes: float | None = None,
-        trials: float | None = None,
-        **columns: float,
+        successes: Number | None = None,
+        trials: Number | None = None,
+        **columns: Number,
     ) -> Shaped[np.ndarray, "draws"]:
         """Draws of a unit's next value, all uncertainty included.
 
@@ -335,7 +336,7 @@ class Decisions(Fitted):
         size, draws = self._next_size(name, size), whole_number("draws", draws)
         return draw_values(self._units, (y, n), size, require_key(key), draws)
 
-    def _next_size(self, name: str, size: Any) -> float:
+    def _next_size(self, name: str, size: Any) -> Number:
         if self.model.family.support == "counts_up_to_size":
             return whole_number(name, size)
         return checked_size(self.model.family, name, size)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from hierjax import units
 from hierjax.asked import among, probability
-from hierjax.entries import ArrayLike, Source
+from hierjax.entries import ArrayLike, Number, Source
 from hierjax.errors import ConfigError, DataError, InferenceError
 from hierjax.fitted import Fitted
 from hierjax.frames import attach
@@ -148,12 +148,12 @@ class Estimates(Fitted):
 
     def predictive(
         self,
-        new_trials: float | None = None,
-        successes: float | None = None,
-        trials: float | None = None,
+        new_trials: Number | None = None,
+        successes: Number | None = None,
+        trials: Number | None = None,
         *,
         tail: float = _TAIL,
-        **columns: float,
+        **columns: Number,
     ) -> Float[np.ndarray, "outcomes"]:
         """Probabilities of 0, 1, ... successes or events in the next trials of a unit.
 
@@ -195,10 +195,10 @@ class Estimates(Fitted):
     def predictive_density(
         self,
         outcomes: ArrayLike,
-        new_trials: float | None = None,
-        successes: float | None = None,
-        trials: float | None = None,
-        **columns: float,
+        new_trials: Number | None = None,
+        successes: Number | None = None,
+        trials: Number | None = None,
+        **columns: Number,
     ) -> Float[np.ndarray, "outcomes"]:
         """Density of a unit's next value, at any values; of counts, their probabilities.
 
@@ -238,7 +238,7 @@ class Estimates(Fitted):
 
     def _next(
         self, new_size: Any, value: Any, size: Any, named: Mapping[str, Any]
-    ) -> tuple[float, np.ndarray, np.ndarray]:
+    ) -> tuple[Number, Any, Any]:
         """Size of a unit's next value, and what it has so far, by position or by name."""
         columns = self.model.family.columns
         name = f"new_{columns[1]}"
@@ -251,7 +251,7 @@ class Estimates(Fitted):
         return checked_size(self.model.family, words, following), y, n
 
     def _predictive(
-        self, outcomes: np.ndarray, size: float, y: np.ndarray, n: np.ndarray
+        self, outcomes: np.ndarray, size: Number, y: Any, n: Any
     ) -> Float[np.ndarray, "outcomes"]:
         with self._x64():
             logs = units.log_predictive(
@@ -262,7 +262,7 @@ class Estimates(Fitted):
             return np.exp(np.asarray(logs))
 
     def unit_density(
-        self, successes: float, trials: float, rates: Float[np.ndarray, "points"]
+        self, successes: Number, trials: Number, rates: Float[np.ndarray, "points"]
     ) -> Float[np.ndarray, "points"]:
         """Posterior density of a unit's rate or effect; without data, the population's.
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from hierjax.asked import unit_position
-from hierjax.entries import Source
+from hierjax.entries import Number, Source
 from hierjax.errors import ConfigError, DataError
 from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.families.protocol import AnyFamily
@@ -17,7 +17,7 @@ from hierjax.observations import Observations
 __all__ = ["Followed", "New"]
 
 _BETA_BINOMIAL = BetaBinomial()
-New = tuple[float, float] | Sequence[tuple[float, float]]
+New = tuple[Number, Number] | Sequence[tuple[Number, Number]]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from hierjax.containers import CONTAINERS
-from hierjax.entries import ArrayLike, Source
+from hierjax.entries import ArrayLike, Number, Source
 from hierjax.errors import ConfigError
 from hierjax.families.protocol import AnyFamily
 
@@ -73,9 +73,7 @@ def checked_units(
     return y, np.where(blank, nothing[1], n)
 
 
-def one_unit(
-    family: AnyFamily, value: Any, size: Any, named: Mapping[str, Any]
-) -> tuple[Any, Any]:
+def one_unit(family: AnyFamily, value: Any, size: Any, named: Mapping[str, Any]) -> tuple[Any, Any]:
     """Checks value and size of one unit so far; by default it has no data.
 
     Args:
@@ -104,7 +102,7 @@ def _the_unit(family: AnyFamily) -> Source:
     return Source("the unit", lambda _: "the unit", named)
 
 
-def checked_size(family: AnyFamily, name: str, size: Any) -> float:
+def checked_size(family: AnyFamily, name: str, size: Any) -> Number:
     """Checks the size of a value that is not there yet.
 
     Args:
@@ -120,10 +118,10 @@ def checked_size(family: AnyFamily, name: str, size: Any) -> float:
     """
     container = CONTAINERS[family.name]
     rule = container.rules[container.columns[1]]
-    found: float = rule([size], name, _the_unit(family))[0].item()
+    found: Number = rule([size], name, _the_unit(family))[0].item()
     return found
 
 
-def _equal(values: ArrayLike, number: float) -> Bool[np.ndarray, "units"]:
+def _equal(values: ArrayLike, number: Number) -> Bool[np.ndarray, "units"]:
     each = np.atleast_1d(np.asarray(values, object))
     return np.array([isinstance(x, Real) and x == number for x in each], bool)

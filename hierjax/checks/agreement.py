@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierjax.entries import Number
 from hierjax.inference.convergence import mean_error
 from hierjax.table import Table
 
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["agreement"]
 
 
-def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[float, float]] = ()
+def agreement(
+    fit: "Fit", reference: "Fit", new_units: Sequence[tuple[Number, Number]] = ()
 ) -> Table:
     """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
 
-    Compared are the posterior means of both working coordinates and of new units' rates or effects; of the
-    latter every draw gives the conditional mean, whose average has the smaller error. A method
-    that does not draw has no such error, and its `mcse` and `z` are NaN.
+    Compared are the posterior means of both working coordinates and of new units' rates or effects;
+    of the latter every draw gives the conditional mean, whose average has the smaller error. A
+    method that does not draw has no such error, and its `mcse` and `z` are NaN.
 
     Args:
         fit: The fit to judge.
@@ -44,7 +46,7 @@ def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[float, flo
 
 
 def _quantities(
-    fit: "Fit", new_units: Sequence[tuple[float, float]]
+    fit: "Fit", new_units: Sequence[tuple[Number, Number]]
 ) -> tuple[list[str], list[np.ndarray]]:
     """Names, and values at every point, of what methods are compared by."""
     points = np.asarray(fit.posterior.points, np.float64)

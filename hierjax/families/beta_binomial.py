@@ -27,6 +27,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.words import UnitWords
 from hierjax.log_gamma import log_gamma_draws, log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
 from hierjax.tally import Tally, TallyArrays
@@ -193,6 +194,14 @@ class BetaBinomial:
             Hyperparameter("alpha", _log_shape("log_alpha", 1), LOG, "α", grows=True),
             Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
         )
+    )
+    words: ClassVar[UnitWords] = UnitWords(
+        "rate",
+        "raw rate",
+        "trials of the unit",
+        "few trials",
+        "{value:,} of {size:,}",
+        "n = {:,.0f}",
     )
     on_host: ClassVar[HostBeta] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(

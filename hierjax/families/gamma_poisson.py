@@ -26,6 +26,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.words import UnitWords
 from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
 from hierjax.tally import distinct_pairs
@@ -184,6 +185,14 @@ class GammaPoisson:
             ),
             Hyperparameter("shape", _LOG_SHAPE, LOG, "a", "shape", grows=True),
         )
+    )
+    words: ClassVar[UnitWords] = UnitWords(
+        "rate",
+        "raw rate",
+        "exposure of the unit",
+        "little exposure",
+        "{value:,} in {size:,.6g}",
+        "e = {:,.3g}",
     )
     on_host: ClassVar[HostGamma] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(

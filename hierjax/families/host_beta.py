@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import betainc, betaincc, betaln, expit, logit
+from scipy.special import betainc, betaincc, betaincinv, betaln, expit, logit, xlog1py, xlogy
 
 from hierjax.families.host_protocol import Shapes, Values
 
@@ -88,6 +88,28 @@ class HostBeta:
         return (zero, zero + 0.5), (np.log1p(others) - np.log1p(rest), 1 / (2 + others + rest))
 
     @staticmethod
+    def quantile(shapes: Shapes, level: Values) -> Values:
+        """Rates below which the parameter falls with given probabilities."""
+        return betaincinv(*shapes, level)
+
+    @staticmethod
+    def alone(value: Values, size: Values) -> Shapes:
+        """Of a unit by itself, under Jeffreys's Beta(1/2, 1/2)."""
+        return value + 0.5, size - value + 0.5
+
+    @staticmethod
+    def flat(value: Values, size: Values) -> Shapes:
+        """Likelihood as a density: Beta(y + 1, n - y + 1)."""
+        return value + 1, size - value + 1
+
+    @staticmethod
+    def density(shapes: Shapes, rate: Values) -> Values:
+        """Of the rate."""
+        alpha, beta = shapes
+        logs = xlogy(alpha - 1, rate) + xlog1py(beta - 1, -rate)
+        return np.exp(logs - betaln(alpha, beta))
+
+    @staticmethod
     def mean(shapes: Shapes) -> Values:
         """Mean rate."""
         return shapes[0] / (shapes[0] + shapes[1])
@@ -125,9 +147,7 @@ class HostBeta:
         return np.sqrt(1 / shapes[0] + 1 / shapes[1])
 
     @staticmethod
-    def narrowest(
-        concentration: float, first: Values, value: Values, size: Values
-    ) -> float:
+    def narrowest(concentration: float, first: Values, value: Values, size: Values) -> float:
         """2 / sqrt(alpha + beta + n) of the largest."""
         return float(2 / np.sqrt(concentration + size.max()))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import gammainc, gammaincc, gammaln
+from scipy.special import gammainc, gammaincc, gammaincinv, gammaln, xlogy
 
 from hierjax.families.host_protocol import Shapes, Values
 
@@ -66,6 +66,27 @@ class HostGamma:
         return (log_mean, np.exp(log_mean)), (log_mean, 1 / exposure)
 
     @staticmethod
+    def quantile(shapes: Shapes, level: Values) -> Values:
+        """Rates below which the parameter falls with given probabilities."""
+        return gammaincinv(shapes[0], level) / shapes[1]
+
+    @staticmethod
+    def alone(value: Values, size: Values) -> Shapes:
+        """Of a unit by itself, under Jeffreys's density lambda^(-1/2)."""
+        return value + 0.5, size
+
+    @staticmethod
+    def flat(value: Values, size: Values) -> Shapes:
+        """Likelihood as a density: Gamma(y + 1, e)."""
+        return value + 1, size
+
+    @staticmethod
+    def density(shapes: Shapes, rate: Values) -> Values:
+        """Of the rate."""
+        shape, per = shapes
+        return np.exp(xlogy(shape, per) + xlogy(shape - 1, rate) - per * rate - gammaln(shape))
+
+    @staticmethod
     def mean(shapes: Shapes) -> Values:
         """Mean rate."""
         return shapes[0] / shapes[1]
@@ -101,9 +122,7 @@ class HostGamma:
         return 1 / np.sqrt(shapes[0])
 
     @staticmethod
-    def narrowest(
-        concentration: float, first: Values, value: Values, size: Values
-    ) -> float:
+    def narrowest(concentration: float, first: Values, value: Values, size: Values) -> float:
         """1 / sqrt(shape + y) of the largest."""
         return float(1 / np.sqrt(np.exp(first.max()) * concentration + value.max()))
 

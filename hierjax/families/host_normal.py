@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from hierjax.families.host_protocol import Shapes, Values
 
@@ -79,6 +79,27 @@ class HostNormal:
         return (center + mean, variance), (center + pooled[0], pooled[1])
 
     @staticmethod
+    def quantile(shapes: Shapes, level: Values) -> Values:
+        """Effects below which the parameter falls with given probabilities."""
+        return shapes[0] + np.sqrt(shapes[1]) * ndtri(level)
+
+    @staticmethod
+    def alone(value: Values, size: Values) -> Shapes:
+        """Of a unit by itself, under a flat density."""
+        return value, np.square(size)
+
+    @staticmethod
+    def flat(value: Values, size: Values) -> Shapes:
+        """Likelihood as a density: of the value's own error."""
+        return value, np.square(size)
+
+    @staticmethod
+    def density(shapes: Shapes, effect: Values) -> Values:
+        """Of the effect."""
+        mean, variance = shapes
+        return np.exp(-0.5 * np.square(effect - mean) / variance) / (_SQRT_2PI * np.sqrt(variance))
+
+    @staticmethod
     def mean(shapes: Shapes) -> Values:
         """Mean effect."""
         return shapes[0]
@@ -114,9 +135,7 @@ class HostNormal:
         return np.sqrt(shapes[1])
 
     @staticmethod
-    def narrowest(
-        concentration: float, first: Values, value: Values, size: Values
-    ) -> float:
+    def narrowest(concentration: float, first: Values, value: Values, size: Values) -> float:
         """Of the smallest error, relative to how far from zero effects are."""
         width = 1 / np.sqrt(concentration + 1 / np.square(size.min()))
         return float(width / max(np.abs(first).max(), np.abs(value).max(), width))

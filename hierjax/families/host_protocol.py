@@ -82,6 +82,22 @@ class OnHost(Protocol):
         """
         ...
 
+    def quantile(self, shapes: Shapes, level: Values, /) -> Values:
+        """Parameters below which a parameter falls with given probabilities."""
+        ...
+
+    def alone(self, value: Values, size: Values, /) -> Shapes:
+        """What a unit by itself says of its parameter, under Jeffreys's prior."""
+        ...
+
+    def flat(self, value: Values, size: Values, /) -> Shapes:
+        """What a unit by itself says of its parameter, under a flat density."""
+        ...
+
+    def density(self, shapes: Shapes, parameter: Values, /) -> Values:
+        """Density of the parameter."""
+        ...
+
     def mean(self, shapes: Shapes, /) -> Values:
         """Mean of the parameter."""
         ...

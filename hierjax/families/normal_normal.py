@@ -24,6 +24,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.words import UnitWords
 from hierjax.special import LOG_SQRT_2PI
 
 __all__ = ["Effect", "NormalNormal", "NormalTally", "Population", "Seen"]
@@ -156,6 +157,14 @@ class NormalNormal:
             ),
             Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
         )
+    )
+    words: ClassVar[UnitWords] = UnitWords(
+        "effect",
+        "measurement",
+        "precision of the unit, 1 / error²",
+        "large errors",
+        "{value:,.6g} with error {size:,.6g}",
+        "1 / s² = {:.3g}",
     )
     on_host: ClassVar[HostNormal] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from hierjax.families.diagram import Diagram
 from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import Hyperparameters
+from hierjax.families.words import UnitWords
 
 __all__ = ["AnyFamily", "Family", "Frame", "Support"]
 
@@ -67,6 +68,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
+        words: What its units are called.
         on_host: Its conjugate distribution, in NumPy and SciPy.
     """
 
@@ -78,6 +80,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
     on_host: ClassVar[OnHost]
+    words: ClassVar[UnitWords]
 
     def constrain(self, eta: Float[Array, "2"], /) -> Population:
         """The population at working coordinates; the second may be infinite."""

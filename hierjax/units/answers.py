@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hierjax.entries import Number
 from hierjax.families.protocol import AnyFamily
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import distinct_pairs
@@ -44,9 +45,7 @@ class Units:
         dtype: Floating type to compute in.
     """
 
-    def __init__(
-        self, family: AnyFamily, posterior: HyperPosterior, is_lattice: bool, dtype: type
-    ):
+    def __init__(self, family: AnyFamily, posterior: HyperPosterior, is_lattice: bool, dtype: type):
         self.family, self.posterior, self.dtype = family, posterior, dtype
         self._is_lattice = is_lattice
         self._by_reach: dict[float, tuple[Mixture, PooledRows] | None] = {}
@@ -123,7 +122,7 @@ class Units:
         return self._over_distributions(y, n, answer)["below"]
 
     def density(
-        self, y: float, n: float, parameters: Float[np.ndarray, "points"]
+        self, y: Number, n: Number, parameters: Float[np.ndarray, "points"]
     ) -> Float[np.ndarray, "points"]:
         """Density of one unit's parameter."""
         values = (jnp.asarray(value, self.dtype) for value in (y, n, parameters))

@@ -39,6 +39,7 @@ _AT_END = 1e-6
 # A family's populations, an array of them.
 Component = Any
 
+
 class UnitDistribution(NamedTuple):
     """One unit's posterior on a lattice of places, uniform in the hidden coordinate.
 
@@ -105,9 +106,7 @@ def _components(
     return _widened(family, component, gap)
 
 
-def _widened(
-    family: AnyFamily, component: Component, least: Float[Array, "points"]
-) -> Component:
+def _widened(family: AnyFamily, component: Component, least: Float[Array, "points"]) -> Component:
     """Components whose places have a standard deviation of at least so much, roughly."""
     ratio = (least / family.spread(component)) ** 2
     return component._replace(dispersion=component.dispersion * jnp.maximum(1.0, ratio))

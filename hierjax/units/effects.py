@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hierjax.entries import Number
 from hierjax.families.host_protocol import OnHost, Shapes
 from hierjax.families.protocol import AnyFamily
 from hierjax.followed import Followed
@@ -123,7 +124,7 @@ def _empty(asked: Followed, size: int) -> Effects:
 def _above_gradients(
     family: OnHost,
     points: Points,
-    pair: tuple[float, float],
+    pair: tuple[Number, Number],
     places: Float[np.ndarray, "places"],
 ) -> Float[np.ndarray, "places points 2"]:
     """Gradients of P(theta > place | eta), by central differences in steps of the unit's width."""
@@ -166,7 +167,7 @@ def _finite(family: OnHost, points: Points) -> Points:
 
 
 def _shapes(
-    family: OnHost, points: Points, y: float, n: float, gaps: Points | None = None
+    family: OnHost, points: Points, y: Number, n: Number, gaps: Points | None = None
 ) -> Shapes:
     """A unit's posterior at each point; on a lattice at least as wide as points are apart."""
     shapes = family.shapes(_finite(family, points), y, n)
@@ -176,7 +177,7 @@ def _shapes(
     return family.widened(shapes, np.maximum(1.0, (apart / family.width(shapes)) ** 2))
 
 
-def _moves(family: OnHost, points: Points, y: float, n: float) -> Points:
+def _moves(family: OnHost, points: Points, y: Number, n: Number) -> Points:
     """Derivatives of the place of a unit's posterior mean with respect to both coordinates."""
     return np.stack(family.moved(_finite(family, points), y, n), axis=-1)
 

@@ -5,9 +5,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key, Shaped
+from jaxtyping import Array, Float, Int, Key, Shaped
 from scipy.special import ndtri
 
+from hierjax.entries import Number
 from hierjax.families.host_protocol import Shapes
 from hierjax.families.protocol import AnyFamily
 from hierjax.posterior import HyperPosterior
@@ -63,7 +64,7 @@ def predict_values(
     units: Units,
     y: Shaped[np.ndarray, "units"],
     n: Shaped[np.ndarray, "units"],
-    size: float,
+    size: Number,
     level: float,
 ) -> Columns:
     r"""Moments and quantiles of each unit's next value.
@@ -112,7 +113,7 @@ def _pooled_beyond(units: Units, points: Float[np.ndarray, "points 2"]) -> Float
 
 
 def _real_quantiles(
-    units: Units, pair: Float[np.ndarray, "2"], size: float, levels: Float[np.ndarray, "levels"]
+    units: Units, pair: Float[np.ndarray, "2"], size: Number, levels: Float[np.ndarray, "levels"]
 ) -> Float[np.ndarray, "levels"]:
     """Quantiles of a mixture of normal distributions, by halving intervals that hold them."""
     weights, (mean, variance) = _shapes(units, pair)
@@ -129,8 +130,8 @@ def _real_quantiles(
 
 
 def _count_quantiles(
-    units: Units, pair: Float[np.ndarray, "2"], size: float, levels: Float[np.ndarray, "levels"]
-) -> Float[np.ndarray, "levels"]:
+    units: Units, pair: Float[np.ndarray, "2"], size: Number, levels: Float[np.ndarray, "levels"]
+) -> Int[np.ndarray, "levels"]:
     weights, shapes = _shapes(units, pair)
     host = units.family.on_host
     if host.edges[1] and size <= _MOST_OUTCOMES:
@@ -148,7 +149,7 @@ def _count_quantiles(
 
 
 def _enough(
-    units: Units, pair: Float[np.ndarray, "2"], size: float, levels: Float[np.ndarray, "levels"]
+    units: Units, pair: Float[np.ndarray, "2"], size: Number, levels: Float[np.ndarray, "levels"]
 ) -> int:
     """A count that is exceeded less often than any level says."""
     weights, shapes = _shapes(units, pair)
@@ -158,7 +159,7 @@ def _enough(
     return most
 
 
-def _below(units: Units, weights: np.ndarray, shapes: Shapes, size: float, k: int) -> float:
+def _below(units: Units, weights: np.ndarray, shapes: Shapes, size: Number, k: int) -> float:
     """P(K <= k), integrated over the narrower of the parameter and what the data show of it."""
     host = units.family.on_host
     if host.edges[1] and k >= size:
@@ -171,9 +172,7 @@ def _below(units: Units, weights: np.ndarray, shapes: Shapes, size: float, k: in
     return float(weights @ np.sum(shares * host.at_most(k, size, places), axis=1))
 
 
-def most_events(
-    units: Units, pair: tuple[float, float], size: float, tail: float
-) -> int:
+def most_events(units: Units, pair: tuple[Number, Number], size: Number, tail: float) -> int:
     """The smallest count that is exceeded with a probability of at most `tail`.
 
     Args:
@@ -190,7 +189,7 @@ def most_events(
 
 
 def draw_values(
-    units: Units, pair: tuple[float, float], size: float, key: Key[Array, ""], draws: int
+    units: Units, pair: tuple[Number, Number], size: Number, key: Key[Array, ""], draws: int
 ) -> Shaped[np.ndarray, "draws"]:
     """Draws of a unit's next value; see `_shapes` for its posterior."""
     host, (weights, shapes) = units.family.on_host, _shapes(units, np.array(pair, float))

@@ -1,0 +1,25 @@
+"""What a family's units are called in figures and reports."""
+
+from typing import NamedTuple
+
+__all__ = ["UnitWords"]
+
+
+class UnitWords(NamedTuple):
+    """Words for a unit's parameter and data.
+
+    Attributes:
+        parameter: What a unit has of its own.
+        raw: What the unit alone says of it.
+        size: What a unit has the more of, the more it tells.
+        amount: How much of that, as in `fewer trials`: less of it.
+        unit: An observed value and its size, to be formatted with `value` and `size`.
+        told: How much a unit tells, to be formatted.
+    """
+
+    parameter: str
+    raw: str
+    size: str
+    amount: str
+    unit: str
+    told: str
