@@ -144,8 +144,8 @@ def new_unit(
 ) -> Axes:
     """A new unit's likelihood, the population it comes from, and its posterior by each fit.
 
-    The likelihood is scaled to a density, of binomial counts Beta(y + 1, n - y + 1). The posterior lies between it
-    and the population, the nearer to the population the fewer trials the unit has.
+    The likelihood is scaled to a density, of binomial counts Beta(y + 1, n - y + 1). The posterior
+    lies between it and the population, the nearer to the population the fewer trials the unit has.
 
     Args:
         fits: One fit, or fits of the same data by name.
