@@ -202,6 +202,10 @@ class BetaBinomial:
         "few trials",
         "{value:,} of {size:,}",
         "n = {:,.0f}",
+        sizes="numbers of trials",
+        chance="trials",
+        data="counts",
+        value="count",
     )
     on_host: ClassVar[HostBeta] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(

@@ -193,6 +193,10 @@ class GammaPoisson:
         "little exposure",
         "{value:,} in {size:,.6g}",
         "e = {:,.3g}",
+        sizes="exposures",
+        chance="exposure",
+        data="events",
+        value="number of events",
     )
     on_host: ClassVar[HostGamma] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(

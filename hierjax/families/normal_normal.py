@@ -165,6 +165,10 @@ class NormalNormal:
         "large errors",
         "{value:,.6g} with error {size:,.6g}",
         "1 / s² = {:.3g}",
+        sizes="precisions",
+        chance="measurement",
+        data="data",
+        value="measurement",
     )
     on_host: ClassVar[HostNormal] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(

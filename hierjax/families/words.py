@@ -12,9 +12,13 @@ class UnitWords(NamedTuple):
         parameter: What a unit has of its own.
         raw: What the unit alone says of it.
         size: What a unit has the more of, the more it tells.
-        amount: How much of that, as in `fewer trials`: less of it.
+        amount: What it has where it tells little.
         unit: An observed value and its size, to be formatted with `value` and `size`.
         told: How much a unit tells, to be formatted.
+        sizes: What sizes are called.
+        chance: What a value's error comes from.
+        data: What a unit's data are called.
+        value: What an observed value is called.
     """
 
     parameter: str
@@ -23,3 +27,7 @@ class UnitWords(NamedTuple):
     amount: str
     unit: str
     told: str
+    sizes: str
+    chance: str
+    data: str
+    value: str

@@ -58,8 +58,8 @@ def pooling(
     """No, complete and partial pooling side by side, one row a unit in order of raw rates.
 
     No pooling is every unit by itself, under Jeffreys's prior (of a rate of successes
-    Beta(1/2, 1/2)); complete pooling is one rate for all, under the same; partial pooling is the fit's. Points are medians (raw rates
-    without pooling), bars are central intervals.
+    Beta(1/2, 1/2)); complete pooling is one rate for all, under the same; partial pooling is the
+    fit's. Points are medians (raw rates without pooling), bars are central intervals.
 
     Args:
         fits: One fit, or fits of the same data by name, of which full Bayes is drawn.

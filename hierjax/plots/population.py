@@ -151,7 +151,8 @@ def shrinkage(
     """Posterior means against raw rates: how far, and where to, each unit is drawn.
 
     On the diagonal nothing is pooled, on the horizontal line everything. Areas of the markers
-    grow with the units' trials, exposures or 1 / error^2. Full Bayes is filled, empirical Bayes is a ring.
+    grow with the units' trials, exposures or 1 / error^2. Full Bayes is filled, empirical Bayes is
+    a ring.
 
     Args:
         fits: One fit, or fits of the same data by name.
