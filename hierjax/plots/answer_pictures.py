@@ -196,9 +196,9 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "checks",
         "Are units where predictions put them?",
         f"Each unit's {fit.model.family.words.value} has a place in its prediction from all other "
-        "units, 0 for the lowest and 1 for the highest. Places of a good model are spread evenly, and the curve stays "
-        "near zero, within the band. A curve above zero at the left and below it at the right says "
-        "that units lie further out than predicted.",
+        "units, 0 for the lowest and 1 for the highest. Places of a good model are spread evenly, "
+        "and the curve stays near zero, within the band. A curve above zero at the left and below "
+        "it at the right says that units lie further out than predicted.",
         "Curve of the distribution of the units' places, less an even one, within a band around "
         "zero.",
         lambda: loo_pit(fit, pit=getattr(run, "loo_pit", None)),
