@@ -303,7 +303,7 @@ def _integrated(
     # Far from the end nodes are sparse; a narrow population there is wholly on one side of it.
     away = jnp.hypot(scale, family.location(population) - end)
     least = _RESOLVED * away * reach * (np.pi / (2 * _NODES))
-    enough = least**2 * family.variance_function(population) - 1 / n
+    enough = least**2 * family.unit_variance(population) - 1 / n
     wide = population._replace(dispersion=jnp.maximum(population.dispersion, enough))
 
     def density(count: Float[Array, ""]) -> Float[Array, "1 points"]:

@@ -27,7 +27,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.words import UnitWords
+from hierjax.families.unit_words import UnitWords
 from hierjax.log_gamma import log_gamma_draws, log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
 from hierjax.tally import Tally, TallyArrays
@@ -195,7 +195,7 @@ class BetaBinomial:
             Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
         )
     )
-    words: ClassVar[UnitWords] = UnitWords(
+    unit_words: ClassVar[UnitWords] = UnitWords(
         "rate",
         "raw rate",
         "trials of the unit",
@@ -557,7 +557,7 @@ class BetaBinomial:
         return tally.interior
 
     @staticmethod
-    def variance_function(population: Population) -> Batch:
+    def unit_variance(population: Population) -> Batch:
         """m (1 - m)."""
         return population.mean * population.complement
 

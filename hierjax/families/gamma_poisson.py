@@ -26,7 +26,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.words import UnitWords
+from hierjax.families.unit_words import UnitWords
 from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
 from hierjax.tally import distinct_pairs
@@ -186,7 +186,7 @@ class GammaPoisson:
             Hyperparameter("shape", _LOG_SHAPE, LOG, "a", "shape", grows=True),
         )
     )
-    words: ClassVar[UnitWords] = UnitWords(
+    unit_words: ClassVar[UnitWords] = UnitWords(
         "rate",
         "raw rate",
         "exposure of the unit",
@@ -528,7 +528,7 @@ class GammaPoisson:
         return tally.eventful
 
     @staticmethod
-    def variance_function(population: Population) -> Batch:
+    def unit_variance(population: Population) -> Batch:
         """m."""
         return population.mean
 

@@ -24,7 +24,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.words import UnitWords
+from hierjax.families.unit_words import UnitWords
 from hierjax.special import LOG_SQRT_2PI
 
 __all__ = ["Effect", "NormalNormal", "NormalTally", "Population", "Seen"]
@@ -158,7 +158,7 @@ class NormalNormal:
             Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
         )
     )
-    words: ClassVar[UnitWords] = UnitWords(
+    unit_words: ClassVar[UnitWords] = UnitWords(
         "effect",
         "measurement",
         "precision of the unit, 1 / error²",
@@ -435,7 +435,7 @@ class NormalNormal:
         return tally.weight
 
     @staticmethod
-    def variance_function(population: Population) -> Batch:
+    def unit_variance(population: Population) -> Batch:
         """1."""
         return jnp.ones_like(population.mean)
 

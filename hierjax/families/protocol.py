@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from hierjax.families.diagram import Diagram
 from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import Hyperparameters
-from hierjax.families.words import UnitWords
+from hierjax.families.unit_words import UnitWords
 
 __all__ = ["AnyFamily", "Family", "Frame", "Support"]
 
@@ -68,7 +68,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
-        words: What its units are called.
+        unit_words: What its units are called.
         on_host: Its conjugate distribution, in NumPy and SciPy.
     """
 
@@ -80,7 +80,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
     on_host: ClassVar[OnHost]
-    words: ClassVar[UnitWords]
+    unit_words: ClassVar[UnitWords]
 
     def constrain(self, eta: Float[Array, "2"], /) -> Population:
         """The population at working coordinates; the second may be infinite."""
@@ -229,7 +229,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         """Weight of the units on which it depends whether a posterior is proper."""
         ...
 
-    def variance_function(self, population: Population, /) -> Batch:
+    def unit_variance(self, population: Population, /) -> Batch:
         """V(m): a population's variance is V(m) phi / (1 - v2 phi), v2 V's coefficient of m^2."""
         ...
 

@@ -61,7 +61,7 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
 
 
 def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
-    units, named, words = len(table), "", fit.model.family.words
+    units, named, words = len(table), "", fit.model.family.unit_words
     if units > MOST_NAMED:
         named = " The three highest and the three lowest are named."
     yield Picture(
@@ -80,7 +80,7 @@ def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
 def _funnel(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
     selection = _table(run, "exceedance")
     flagged = "outside the wider shade" if selection is None else "on the list asked for"
-    words = fit.model.family.words
+    words = fit.model.family.unit_words
     raw, one, size = words.raw, words.parameter, words.size.partition(" of the unit")[0]
     yield Picture(
         "funnel",
@@ -125,7 +125,7 @@ def _ranks(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "questions",
         "How sure is the order?",
         "The probability of each place for each unit, rank 1 for the highest "
-        f"{fit.model.family.words.parameter}. A narrow dark band would be a sure order.",
+        f"{fit.model.family.unit_words.parameter}. A narrow dark band would be a sure order.",
         f"Heat map of the ranks of {units:,} units, dark along the diagonal.",
         lambda: rank_heat_map(fit, key=key, draws=draws),
     )
@@ -141,7 +141,7 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "contrasts",
         "questions",
         "Differences",
-        f"Differences of {fit.model.family.words.parameter}s{single}, with {100 * run.level:g}% "
+        f"Differences of {fit.model.family.unit_words.parameter}s{single}, with {100 * run.level:g}% "
         "intervals. P(greater) is the probability that the difference is above zero.",
         f"Intervals of {len(table):,} differences around a line at zero.",
         lambda: contrasts_forest(fit, level=run.level, table=table),
@@ -195,7 +195,7 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "loo_pit",
         "checks",
         "Are units where predictions put them?",
-        f"Each unit's {fit.model.family.words.value} has a place in its prediction from all other "
+        f"Each unit's {fit.model.family.unit_words.value} has a place in its prediction from all other "
         "units, 0 for the lowest and 1 for the highest. Places of a good model are spread evenly, "
         "and the curve stays near zero, within the band. A curve above zero at the left and below "
         "it at the right says that units lie further out than predicted.",

@@ -86,14 +86,14 @@ def caterpillar(
     ax = new_axes(ax, 6.4, max(height, 2.4))
     pooled = population_mean(fit)
     limits = rate_limits(np.append(low, pooled), np.append(high, pooled), raw, family.limits)
-    ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel=family.words.parameter)
+    ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel=family.unit_words.parameter)
     if family.limits == (0, np.inf) and low.min() > 0 and mean.max() > _DECADES * mean.min():
         # Rates without an upper bound may differ by orders of magnitude.
         ax.set(xscale="log", xlim=(0.7 * low.min(), 1.4 * high.max()))
     middle = ax.axvline(pooled, color=INK, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1.5)
     middle.set_label("population mean")
     handles = [draw_rows(ax, low, mean, high, color, f"mean and {100 * level:g}% interval")]
-    handles += [*_draw_raw(ax, raw, family.words.raw), middle]
+    handles += [*_draw_raw(ax, raw, family.unit_words.raw), middle]
     rows = np.argsort(order)[marked]
     rows = rows[np.argsort(rows)]
     ax.hlines(rows, low[rows], high[rows], color=INK, linewidth=1.6, zorder=3)

@@ -191,10 +191,10 @@ def new_unit(
     # Draws of almost complete pooling are spikes, which must not flatten everything else.
     top = max(*heights, posterior[first])
     top = max(top, min(1.5 * top, *posterior.values())) or max(posterior.values()) or 1.0
-    ax.set(xlabel=family.words.parameter, ylabel="density", xlim=limits, ylim=(0, 1.06 * top))
+    ax.set(xlabel=family.unit_words.parameter, ylabel="density", xlim=limits, ylim=(0, 1.06 * top))
     known = "no trials" if family.support == "counts_up_to_size" else "no data"
     if _has_data(fits[first], trials):
-        known = family.words.unit.format(value=successes, size=trials)
+        known = family.unit_words.unit.format(value=successes, size=trials)
     outside_legend(ax, title=f"{label}: {known}")
     return ax
 

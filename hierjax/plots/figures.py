@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hierjax.experiment.record import RunRecord
-from hierjax.families.words import UnitWords
+from hierjax.families.unit_words import UnitWords
 from hierjax.fitting import Fit
 from hierjax.plots.answer_pictures import answer_pictures, check_pictures
 from hierjax.plots.chains import agreement, ranks, trace
@@ -52,7 +52,7 @@ def _plate(run: RunRecord) -> Iterator[Picture]:
 
 
 def _words(run: RunRecord) -> UnitWords:
-    return next(iter(run.fits.values())).model.family.words
+    return next(iter(run.fits.values())).model.family.unit_words
 
 
 def _raw_rates(run: RunRecord) -> Iterator[Picture]:

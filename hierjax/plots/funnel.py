@@ -96,7 +96,7 @@ def funnel(
     high = max(units.raw.max(), units.mean.max(), far[1])
     low, high = max(low, family.limits[0]), min(high, family.limits[1])
     margin = 0.05 * (high - low) or 0.05
-    words = family.words
+    words = family.unit_words
     ax.set(xlabel=words.size, ylabel=words.parameter, xlim=(sizes[0], sizes[-1]))
     from_zero = family.limits[0] == 0 and low < 0.1 * high
     ax.set_ylim(-0.5 * margin if from_zero else low - margin, high + margin)
@@ -168,7 +168,7 @@ def _draw_limits(
         low, high = (control_limits(rates, sizes, p, family) for p in (tail, 1 - tail))
         ax.fill_between(sizes, low, high, color=color, alpha=alpha, linewidth=0, zorder=0.5)
     middle = ax.axhline(
-        pooled, color=INK, linewidth=0.9, label=f"pooled {family.words.parameter}", zorder=1.2
+        pooled, color=INK, linewidth=0.9, label=f"pooled {family.unit_words.parameter}", zorder=1.2
     )
     alike = Rates(np.array([pooled]), np.ones(1))
     for tail, dash in zip(_TAILS, _LIMIT_DASHES, strict=True):

@@ -103,10 +103,10 @@ def pooling(
         _draw_intervals(ax, intervals, np.broadcast_to(points, len(order)), paint)
         ax.axvline(pooled_parameter(fit), color=INK, linewidth=0.7, linestyle=(0, (5, 3)))
         ax.set_title(title)
-        ax.set(xlabel=family.words.parameter, xlim=limits)
+        ax.set(xlabel=family.unit_words.parameter, xlim=limits)
         ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(axis="y", length=0, labelsize=8.5)
-    _name_rows(axes[0], counts.labels[order], len(counts), family.words.raw)
+    _name_rows(axes[0], counts.labels[order], len(counts), family.unit_words.raw)
     return tuple(axes)
 
 
@@ -190,7 +190,7 @@ def interval_widths(
             f"fits: expected a full Bayes fit and a point estimate, found {list(fits)}"
         )
     ax, styles = new_axes(ax), method_styles(fits)
-    trials, words = told(fits[full]), fits[full].model.family.words
+    trials, words = told(fits[full]), fits[full].model.family.unit_words
     tables = (unit_table(name, fits[name], level, estimates) for name in (empirical, full))
     ratio = width_ratio(*tables)
     order = np.argsort(trials, kind="stable")

@@ -91,7 +91,7 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
     family, rates = first.model.family, first.counts.raw[told(first) > 0]
     edges = _rate_bins(rates, family.limits)
     heights = np.histogram(rates, edges)[0]
-    title = f"{family.words.raw}s of {len(rates):,} units"
+    title = f"{family.unit_words.raw}s of {len(rates):,} units"
     ax.stairs(heights, edges, fill=True, color=RAW, label=title)
     ax.vlines(edges[1:-1], 0, np.minimum(heights[:-1], heights[1:]), color="white", linewidth=0.6)
     styles = method_styles(fits)
@@ -112,7 +112,7 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
         label = f"{title} ({styles[name].label})"
         height = draw_density(ax, fits[name], nothing, grid, styles[name], label, scale)
         top = max(top, min(height, 3 * float(heights.max())))
-    ax.set(xlabel=family.words.parameter, ylabel="units per bin", xlim=limits, ylim=(0, 1.08 * top))
+    ax.set(xlabel=family.unit_words.parameter, ylabel="units per bin", xlim=limits, ylim=(0, 1.08 * top))
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     outside_legend(ax, columns=1)
     return ax
@@ -196,7 +196,7 @@ def shrinkage(
             look = {"color": color, "linewidths": 0}
         ax.scatter(raw, means, sizes, alpha=alpha, zorder=2, **look)
         handles.append(point_key(label, color, markerfacecolor=color if filled else "none"))
-    words = family.words
+    words = family.unit_words
     ax.set(xlabel=words.raw, ylabel=f"posterior mean of the {words.parameter}")
     _widen(ax, pooled)
     columns = 4 if trials.max() < 10_000 else 3

@@ -62,7 +62,7 @@ def rank_heat_map(
     ax.pcolormesh(edges + 0.5, edges - 0.5, shares, cmap=colors, norm=norm, rasterized=True)
     ax.plot(expected[order], np.arange(units), color=INK, **_expected_look(units))
     ax.set(xlim=(0.5, units + 0.5), ylim=(units - 0.5, -0.5))
-    ax.set_xlabel(f"rank, 1 is the highest {fit.model.family.words.parameter}")
+    ax.set_xlabel(f"rank, 1 is the highest {fit.model.family.unit_words.parameter}")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     if named:
         named_rows(ax, counts.labels[order])

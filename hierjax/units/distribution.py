@@ -96,8 +96,8 @@ def _components(
     component = family.floored(family.update(y, n, population), least)
     # How far places move from a point to the next, by either coordinate.
     growth = 1 + family.statistic(y, n)[1] * population.dispersion
-    across = mixture.gaps[:, 0] * family.variance_function(population)
-    across /= growth * family.variance_function(component)
+    across = mixture.gaps[:, 0] * family.unit_variance(population)
+    across /= growth * family.unit_variance(component)
     factors = jnp.exp(jnp.array([[-1.0], [1.0]], y.dtype) * mixture.gaps[:, 1])
     moved = population._replace(dispersion=factors * population.dispersion)
     beside = family.floored(family.update(y, n, moved), least)
