@@ -177,7 +177,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         ...
 
     def excess(self, population: Population, place: Batch, /) -> Batch:
-        """The mean less the parameter at a place, m - m0, with digits where both are near a limit."""
+        """The mean less the parameter at a place, m - m0, with digits near the limits too."""
         ...
 
     def draw(self, key: Key[Array, ""], population: Population, /) -> Batch:
