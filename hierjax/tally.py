@@ -60,6 +60,21 @@ class TallyArrays(NamedTuple):
     interior: Float[Any, ""]
     units: Float[Any, ""]
 
+    @property
+    def dtype(self) -> Any:
+        """Floating type of the arrays."""
+        return self.units.dtype
+
+    @property
+    def weight(self) -> Float[Any, ""]:
+        """Weight of all units."""
+        return self.units
+
+    @property
+    def terms(self) -> int:
+        """Elements of a log-marginal."""
+        return int(self.pair_trials.size + self.trials_above.size)
+
 
 def distinct_pairs(
     first: Shaped[np.ndarray, "units"], second: Shaped[np.ndarray, "units"]

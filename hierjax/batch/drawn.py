@@ -45,7 +45,7 @@ def chains_of(
     if isinstance(kernel, NUTS):
         given = NutsData(model, data.tally, *units, data.present)
     else:
-        given = GibbsData(model, data.tally, units[0], units[1] - units[0], data.present)
+        given = GibbsData(model, data.tally, *units, data.present)
     key_start, key_walk = jax.random.split(key)
 
     def step(index: Int[Array, ""], state: Any) -> tuple[Any, dict[str, Array]]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.families.diagram import Diagram
 from hierjax.families.hyperparameters import (
@@ -25,13 +25,15 @@ from hierjax.families.hyperparameters import (
     along_first,
     along_second,
 )
-from hierjax.families.protocol import Support
+from hierjax.families.protocol import Frame, Support
+from hierjax.log_gamma import log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
 from hierjax.tally import Tally, TallyArrays
 
-__all__ = ["BetaBinomial", "Population", "Rate"]
+__all__ = ["BetaBinomial", "Population", "Rate", "Seen"]
 
 Scalar = Float[Array, ""]
+Batch = Float[Array, "..."]
 
 # Beyond this distance of log-odds its exponential, times a share, leaves float32's range.
 _OVERFLOWING = 60.0
@@ -83,6 +85,20 @@ class Rate(NamedTuple):
         return cls(jax.nn.log_sigmoid(logit), jax.nn.log_sigmoid(-logit))
 
 
+class Seen(NamedTuple):
+    """All that the hyperparameters see of the rates.
+
+    Attributes:
+        units: Number of units J.
+        sum_log: Sum of log theta_j.
+        sum_log_complement: Sum of log(1 - theta_j).
+    """
+
+    units: Float[Array, "*batch"]
+    sum_log: Float[Array, "*batch"]
+    sum_log_complement: Float[Array, "*batch"]
+
+
 def _log_normalizer(population: Population) -> Scalar:
     r"""log of 1 / B(alpha, beta) less the entropy term that joins the divergence."""
     m, c, phi = population
@@ -96,14 +112,18 @@ def _log_normalizer(population: Population) -> Scalar:
     )
 
 
-def _divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-    """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds.
+def _divergence(population: Population, logit: Batch) -> Batch:
+    """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds."""
+    m, c, _ = population
+    return _divergence_at(m, c, logit - (jnp.log(m) - jnp.log(c)))
+
+
+def _divergence_at(m: Batch, c: Batch, distance: Batch) -> Batch:
+    """The same, by the distance of log-odds.
 
     With s the smaller of m and 1 - m, and z the distance of log-odds in its direction, it is
     log(1 + s (exp(z) - 1)) - s z: both terms are small where the divergence is.
     """
-    m, c, _ = population
-    distance = logit - (jnp.log(m) - jnp.log(c))
     rare = m < c
     share, rest = jnp.where(rare, m, c), jnp.where(rare, c, m)
     away = jnp.where(rare, distance, -distance)
@@ -153,6 +173,8 @@ class BetaBinomial:
 
     name: ClassVar[str] = "beta_binomial"
     support: ClassVar[Support] = "counts_up_to_size"
+    columns: ClassVar[tuple[str, str]] = ("successes", "trials")
+    limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
     coordinates: ClassVar[tuple[str, str]] = ("logit_mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
@@ -245,12 +267,13 @@ class BetaBinomial:
         return jnp.where(interior, inside, edge)
 
     @staticmethod
-    def log_likelihood_kernel(successes: Scalar, trials: Scalar, rate: Rate) -> Scalar:
+    def log_likelihood_kernel(successes: Batch, trials: Batch, logit: Batch) -> Batch:
         r"""What of the log-likelihood depends on the rate: y log(theta) + (n - y) log(1 - theta).
 
-        For finite logarithms; samplers, which meet no others, spare themselves the coefficient.
+        For finite log-odds; samplers, which meet no others, spare themselves the coefficient.
         """
-        return successes * rate.log + (trials - successes) * rate.log_complement
+        log_rate, log_complement = log_rates(logit)
+        return successes * log_rate + (trials - successes) * log_complement
 
     @staticmethod
     def log_prior(rate: Rate, population: Population) -> Scalar:
@@ -284,31 +307,6 @@ class BetaBinomial:
     def log_prior_unconstrained(logit: Scalar, population: Population) -> Scalar:
         """The same, as every family has it: on the scale that `constrain_unit` starts from."""
         return BetaBinomial.log_prior_logit(logit, population)
-
-    @staticmethod
-    def divergence(population: Population, logit: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
-        """Kullback-Leibler divergence of Bernoulli(theta) from Bernoulli(m), by the log-odds."""
-        return _divergence(population, logit)
-
-    @staticmethod
-    def log_prior_units(
-        units: Scalar, sum_log: Scalar, sum_log_complement: Scalar, population: Population
-    ) -> Scalar:
-        r"""Beta log-density of all units' rates, from their sufficient statistics.
-
-        Args:
-            units: Number of units J.
-            sum_log: Sum of log theta_j.
-            sum_log_complement: Sum of log(1 - theta_j).
-            population: The Beta distribution, with phi > 0.
-
-        Returns:
-            Sum of the units' log-densities, with respect to theta.
-        """
-        m, c, phi = population
-        entropy = units * (m * jnp.log(m) + c * jnp.log(c))
-        divergence = entropy - m * sum_log - c * sum_log_complement
-        return units * _log_normalizer(population) - divergence / phi - sum_log - sum_log_complement
 
     @staticmethod
     def log_joint(successes: Scalar, trials: Scalar, rate: Rate, population: Population) -> Scalar:
@@ -413,7 +411,7 @@ class BetaBinomial:
         return total
 
     @staticmethod
-    def update(successes: Scalar, trials: Scalar, population: Population) -> Population:
+    def update(successes: Batch, trials: Batch, population: Population) -> Population:
         r"""Conjugate update: the unit's posterior Beta(alpha + y, beta + n - y).
 
         .. math:: m' = \frac{m + y\phi}{1 + n\phi}, \qquad \phi' = \frac{\phi}{1 + n\phi}
@@ -437,6 +435,111 @@ class BetaBinomial:
         """Log-probability of a unit's next counts, given the counts it has."""
         updated = BetaBinomial.update(successes, trials, population)
         return BetaBinomial.log_marginal(new_successes, new_trials, updated)
+
+    @staticmethod
+    def parameter_at(logit: Batch) -> Batch:
+        """Theta from its log-odds."""
+        return jax.nn.sigmoid(logit)
+
+    @staticmethod
+    def place_of(rate: Batch) -> Batch:
+        """Log-odds of theta."""
+        return jnp.log(rate) - jnp.log1p(-rate)
+
+    @staticmethod
+    def host_parameter_at(logit: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """Theta from its log-odds, by NumPy."""
+        return np.exp(-np.logaddexp(0, -np.asarray(logit)))
+
+    @staticmethod
+    def host_place_of(rate: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """Log-odds of theta, by NumPy; infinite at 0 and 1."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(rate) - np.log1p(-np.asarray(rate)))
+
+    @staticmethod
+    def population_at(logit: Batch, dispersion: Batch) -> Population:
+        """The Beta distribution of given dispersion by the log-odds of its mean."""
+        shares = jax.nn.sigmoid(logit), jax.nn.sigmoid(-logit)
+        return Population(*jnp.broadcast_arrays(*shares, dispersion))
+
+    @staticmethod
+    def statistic(successes: Batch, trials: Batch) -> tuple[Batch, Batch]:
+        """Successes and trials as they are."""
+        return successes, trials
+
+    @staticmethod
+    def spread(population: Population) -> Batch:
+        """sqrt(1 / alpha + 1 / beta), nearly the standard deviation of log-odds."""
+        return jnp.sqrt(1 / population.alpha + 1 / population.beta)
+
+    @staticmethod
+    def tails(population: Population) -> tuple[Batch, Batch]:
+        """Densities of log-odds fall like exp(alpha z) and exp(-beta z)."""
+        return population.alpha, population.beta
+
+    @staticmethod
+    def divergence(origin: Batch, logit: Batch) -> Batch:
+        """Kullback-Leibler divergence of two Bernoulli distributions, by their log-odds."""
+        return _divergence_at(jax.nn.sigmoid(origin), jax.nn.sigmoid(-origin), logit - origin)
+
+    @staticmethod
+    def excess(population: Population, logit: Batch) -> Batch:
+        """m - theta, from both and from what they leave of one."""
+        rate, complement = jax.nn.sigmoid(logit), jax.nn.sigmoid(-logit)
+        return population.mean * complement - population.complement * rate
+
+    @staticmethod
+    def draw(key: Key[Array, ""], population: Population) -> Batch:
+        """Draws log-odds of rates."""
+        m, c, phi = population
+        pooled = phi == 0
+        safe = jnp.where(pooled, 1.0, phi)
+        drawn = logit_beta_draws(key, m / safe, c / safe)
+        return jnp.where(pooled, jnp.log(m) - jnp.log(c), drawn)
+
+    @staticmethod
+    def seen(logits: Float[Array, "*batch units"], present: Float[Array, "units"]) -> Seen:
+        """Sums of log theta and log(1 - theta), and the number of rates."""
+        sums = [jnp.sum(present * each, axis=-1) for each in log_rates(logits)]
+        return Seen(jnp.broadcast_to(jnp.sum(present), sums[0].shape), *sums)
+
+    @staticmethod
+    def log_prior_units(seen: Seen, population: Population) -> Scalar:
+        """Log-density of all units' log-odds, from what is seen of them, for phi > 0."""
+        m, c, phi = population
+        entropy = seen.units * (m * jnp.log(m) + c * jnp.log(c))
+        divergence = entropy - m * seen.sum_log - c * seen.sum_log_complement
+        return seen.units * _log_normalizer(population) - divergence / phi
+
+    @staticmethod
+    def place(successes: Batch, trials: Batch, population: Population) -> tuple[Batch, Batch]:
+        """Log-odds of the posterior mean, and the posterior's spread."""
+        posterior = BetaBinomial.update(successes, trials, population)
+        center = jnp.log(posterior.mean) - jnp.log(posterior.complement)
+        return center, BetaBinomial.spread(posterior)
+
+    @staticmethod
+    def pooled(tally: TallyArrays) -> Scalar:
+        """Log-odds of the share of successes; infinite if it is 0 or 1."""
+        total = tally.total_successes + tally.total_failures
+        return jnp.log(tally.total_successes / total) - jnp.log(tally.total_failures / total)
+
+    @staticmethod
+    def start(tally: TallyArrays) -> Scalar:
+        """Log-odds of the share of successes, with half a success and half a failure more."""
+        return jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
+
+    @staticmethod
+    def frame(tally: TallyArrays) -> Frame:
+        """The working coordinates themselves: neither has a unit of measurement."""
+        zero = jnp.zeros((), tally.dtype)
+        return Frame(zero, jnp.ones_like(zero), zero)
+
+    @staticmethod
+    def informative(tally: TallyArrays) -> Float[Any, ""]:
+        """Weight of the units with 0 < successes < trials."""
+        return tally.interior
 
 
 def _log_coefficient(successes: Scalar, failures: Scalar) -> Scalar:

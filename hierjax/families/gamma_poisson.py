@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.counts_of_counts import above, dense_length, size_class
 from hierjax.families.diagram import Diagram
@@ -24,13 +24,15 @@ from hierjax.families.hyperparameters import (
     along_first,
     along_second,
 )
-from hierjax.families.protocol import Support
+from hierjax.families.protocol import Frame, Support
+from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
 from hierjax.tally import distinct_pairs
 
-__all__ = ["GammaPoisson", "GammaPoissonTally", "Population", "Rate"]
+__all__ = ["GammaPoisson", "GammaPoissonTally", "Population", "Rate", "Seen"]
 
 Scalar = Float[Array, ""]
+Batch = Float[Array, "..."]
 
 
 class Population(NamedTuple):
@@ -70,6 +72,20 @@ class Rate(NamedTuple):
     log: Float[Array, "*batch"]
 
 
+class Seen(NamedTuple):
+    """All that the hyperparameters see of the rates.
+
+    Attributes:
+        units: Number of units J.
+        log_average: Log of the rates' average.
+        scatter: Sum of r - 1 - log(r), with r a rate relative to that average.
+    """
+
+    units: Float[Array, "*batch"]
+    log_average: Float[Array, "*batch"]
+    scatter: Float[Array, "*batch"]
+
+
 class GammaPoissonTally(NamedTuple):
     """All that the hyperparameters see of the units, padded to a few size classes.
 
@@ -86,6 +102,10 @@ class GammaPoissonTally(NamedTuple):
         pair_events: Events of the distinct pairs kept apart; 0 in padding.
         pair_exposures: Their exposures; 0 in padding.
         pair_multiplicity: The weight of units with that pair; 0 in padding.
+        total_events: Weighted sum of all events.
+        total_exposure: Weighted sum of all exposures.
+        eventful: Weight of the units with events.
+        weight: Weight of all units.
     """
 
     events_above: Float[Any, "counts"]
@@ -97,6 +117,20 @@ class GammaPoissonTally(NamedTuple):
     pair_events: Float[Any, "pairs"]
     pair_exposures: Float[Any, "pairs"]
     pair_multiplicity: Float[Any, "pairs"]
+    total_events: Float[Any, ""]
+    total_exposure: Float[Any, ""]
+    eventful: Float[Any, ""]
+    weight: Float[Any, ""]
+
+    @property
+    def dtype(self) -> Any:
+        """Floating type of the arrays."""
+        return self.weight.dtype
+
+    @property
+    def terms(self) -> int:
+        """Elements of a log-marginal."""
+        return int(self.events_above.size + self.exposures.size + self.pair_events.size)
 
 
 _LOG_MEAN = along_first("log_mean")
@@ -107,6 +141,12 @@ _LOG_SHAPE = Direction("log_shape", 1.0, lambda u: u, np.ones_like)
 def _distance(difference: Float[Array, "*batch"]) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence of two Poisson means, exp(d) - 1 - d, relative to the first."""
     return jnp.expm1(difference) - difference
+
+
+def _log_normalizer(population: Population) -> Batch:
+    """What the log-density of a log-rate has beside the divergence."""
+    m, phi = population
+    return 0.5 * (jnp.log(m) - jnp.log(phi)) - LOG_SQRT_2PI - stirling_remainder(phi / m)
 
 
 @dataclass(frozen=True)
@@ -128,6 +168,8 @@ class GammaPoisson:
 
     name: ClassVar[str] = "gamma_poisson"
     support: ClassVar[Support] = "counts"
+    columns: ClassVar[tuple[str, str]] = ("events", "exposures")
+    limits: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     coordinates: ClassVar[tuple[str, str]] = ("log_mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
@@ -212,9 +254,7 @@ class GammaPoisson:
         remainder of Stirling's formula; no log-gamma of a large argument is taken.
         """
         m, phi = population
-        log_mean = jnp.log(m)
-        normalizer = 0.5 * (log_mean - jnp.log(phi)) - LOG_SQRT_2PI - stirling_remainder(phi / m)
-        return normalizer - m / phi * _distance(log_rate - log_mean)
+        return _log_normalizer(population) - m / phi * _distance(log_rate - jnp.log(m))
 
     @staticmethod
     def log_joint(events: Scalar, exposure: Scalar, rate: Rate, population: Population) -> Scalar:
@@ -297,6 +337,7 @@ class GammaPoisson:
             np.pad(distinct, (0, size - len(distinct))),
             *(units, sums, typical, left),
             *(np.pad(values[~few], padding) for values in (y, e, weight)),
+            *(weight @ y, weight @ e, weight[y > 0].sum(), weight.sum()),
         )
         return GammaPoissonTally(*(np.asarray(values, dtype) for values in arrays))
 
@@ -333,7 +374,7 @@ class GammaPoisson:
         return total
 
     @staticmethod
-    def update(events: Scalar, exposure: Scalar, population: Population) -> Population:
+    def update(events: Batch, exposure: Batch, population: Population) -> Population:
         r"""Conjugate update: the unit's posterior Gamma(shape + y, rate + e).
 
         .. math:: m' = \frac{m + y\phi}{1 + e\phi}, \qquad \phi' = \frac{\phi}{1 + e\phi}
@@ -353,6 +394,123 @@ class GammaPoisson:
         """Log-probability of a unit's next events, given those it has."""
         updated = GammaPoisson.update(events, exposure, population)
         return GammaPoisson.log_marginal(new_events, new_exposure, updated)
+
+    @staticmethod
+    def parameter_at(log_rate: Batch) -> Batch:
+        """Lambda from its logarithm."""
+        return jnp.exp(log_rate)
+
+    @staticmethod
+    def place_of(rate: Batch) -> Batch:
+        """Log lambda."""
+        return jnp.log(rate)
+
+    @staticmethod
+    def host_parameter_at(log_rate: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """Lambda from its logarithm, by NumPy."""
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(log_rate))
+
+    @staticmethod
+    def host_place_of(rate: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """Log lambda, by NumPy; infinite at 0."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(rate))
+
+    @staticmethod
+    def population_at(log_mean: Batch, dispersion: Batch) -> Population:
+        """The Gamma distribution of given dispersion by the log of its mean."""
+        return Population(*jnp.broadcast_arrays(jnp.exp(log_mean), dispersion))
+
+    @staticmethod
+    def statistic(events: Batch, exposure: Batch) -> tuple[Batch, Batch]:
+        """Events and exposure as they are."""
+        return events, exposure
+
+    @staticmethod
+    def spread(population: Population) -> Batch:
+        """1 / sqrt(shape), nearly the standard deviation of log-rates."""
+        return jnp.sqrt(population.dispersion / population.mean)
+
+    @staticmethod
+    def tails(population: Population) -> tuple[Batch, Batch]:
+        """The density of log-rates falls like exp(shape z), to the right faster than any."""
+        return population.shape, jnp.full_like(population.mean, jnp.inf)
+
+    @staticmethod
+    def divergence(origin: Batch, log_rate: Batch) -> Batch:
+        """Kullback-Leibler divergence of two Poisson distributions, by their log-means."""
+        return jnp.exp(origin) * _distance(log_rate - origin)
+
+    @staticmethod
+    def excess(population: Population, log_rate: Batch) -> Batch:
+        """m - lambda."""
+        return population.mean - jnp.exp(log_rate)
+
+    @staticmethod
+    def draw(key: Key[Array, ""], population: Population) -> Batch:
+        """Draws log-rates."""
+        m, phi = population
+        pooled = phi == 0
+        safe = jnp.where(pooled, 1.0, phi)
+        drawn = log_gamma_draws(key, m / safe) + jnp.log(safe)
+        return jnp.where(pooled, jnp.log(m), drawn)
+
+    @staticmethod
+    def seen(log_rates: Float[Array, "*batch units"], present: Float[Array, "units"]) -> Seen:
+        r"""What the population's density of all log-rates depends on.
+
+        .. math:: \sum_j \frac{KL(m \| \lambda_j)}{m} = J\,KL(1 \| \bar\lambda / m)
+            + \sum_j KL(1 \| \lambda_j / \bar\lambda)
+
+        in which nothing cancels however alike the rates are.
+        """
+        units = jnp.sum(present)
+        top = jnp.max(jnp.where(present > 0, log_rates, -jnp.inf), axis=-1, keepdims=True)
+        total = jnp.sum(present * jnp.exp(log_rates - top), axis=-1)
+        log_average = top[..., 0] + jnp.log(total / units)
+        each = _distance(log_rates - log_average[..., None])
+        scatter = jnp.sum(jnp.where(present > 0, present * each, 0.0), axis=-1)
+        return Seen(jnp.broadcast_to(units, total.shape), log_average, scatter)
+
+    @staticmethod
+    def log_prior_units(seen: Seen, population: Population) -> Scalar:
+        """Log-density of all units' log-rates, from what is seen of them, for phi > 0."""
+        m, phi = population
+        divergence = seen.units * _distance(seen.log_average - jnp.log(m)) + seen.scatter
+        return seen.units * _log_normalizer(population) - m / phi * divergence
+
+    @staticmethod
+    def log_likelihood_kernel(events: Batch, exposure: Batch, log_rate: Batch) -> Batch:
+        """What of the log-likelihood depends on the rate: y log(lambda) - e lambda."""
+        return events * log_rate - exposure * jnp.exp(log_rate)
+
+    @staticmethod
+    def place(events: Batch, exposure: Batch, population: Population) -> tuple[Batch, Batch]:
+        """Log of the posterior mean, and the posterior's spread."""
+        posterior = GammaPoisson.update(events, exposure, population)
+        return jnp.log(posterior.mean), GammaPoisson.spread(posterior)
+
+    @staticmethod
+    def pooled(tally: GammaPoissonTally) -> Scalar:
+        """Log of all events over all exposure; infinite without events."""
+        return jnp.log(tally.total_events) - jnp.log(tally.total_exposure)
+
+    @staticmethod
+    def start(tally: GammaPoissonTally) -> Scalar:
+        """The same with half an event more."""
+        return jnp.log(tally.total_events + 0.5) - jnp.log(tally.total_exposure)
+
+    @staticmethod
+    def frame(tally: GammaPoissonTally) -> Frame:
+        """A shape of one at the mean of all: exposures may have any unit."""
+        location = GammaPoisson.start(tally)
+        return Frame(location, jnp.ones_like(location), -location)
+
+    @staticmethod
+    def informative(tally: GammaPoissonTally) -> Float[Any, ""]:
+        """Weight of the units with events."""
+        return tally.eventful
 
 
 def _log_coefficient(events: Scalar) -> Scalar:

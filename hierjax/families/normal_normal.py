@@ -7,9 +7,10 @@ with `jax.vmap`. Tau = 0 (complete pooling) is an ordinary point.
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.counts_of_counts import size_class
 from hierjax.families.diagram import Diagram
@@ -21,12 +22,13 @@ from hierjax.families.hyperparameters import (
     along_first,
     along_second,
 )
-from hierjax.families.protocol import Support
+from hierjax.families.protocol import Frame, Support
 from hierjax.special import LOG_SQRT_2PI
 
-__all__ = ["Effect", "NormalNormal", "NormalTally", "Population"]
+__all__ = ["Effect", "NormalNormal", "NormalTally", "Population", "Seen"]
 
 Scalar = Float[Array, ""]
+Batch = Float[Array, "..."]
 
 
 class Population(NamedTuple):
@@ -61,6 +63,20 @@ class Effect(NamedTuple):
     value: Float[Array, "*batch"]
 
 
+class Seen(NamedTuple):
+    """All that the hyperparameters see of the effects.
+
+    Attributes:
+        units: Number of units J.
+        average: The effects' average.
+        squares: Sum of their squared distances from it.
+    """
+
+    units: Float[Array, "*batch"]
+    average: Float[Array, "*batch"]
+    squares: Float[Array, "*batch"]
+
+
 class NormalTally(NamedTuple):
     """All that the hyperparameters see of the units, padded to a few size classes.
 
@@ -75,6 +91,21 @@ class NormalTally(NamedTuple):
     units: Float[Any, "errors"]
     means: Float[Any, "errors"]
     squares: Float[Any, "errors"]
+
+    @property
+    def dtype(self) -> Any:
+        """Floating type of the arrays."""
+        return self.errors.dtype
+
+    @property
+    def weight(self) -> Float[Any, ""]:
+        """Weight of all units."""
+        return self.units.sum(axis=-1)
+
+    @property
+    def terms(self) -> int:
+        """Elements of a log-marginal."""
+        return int(self.errors.size)
 
 
 _MEAN = along_first("mean")
@@ -109,6 +140,8 @@ class NormalNormal:
 
     name: ClassVar[str] = "normal_normal"
     support: ClassVar[Support] = "reals"
+    columns: ClassVar[tuple[str, str]] = ("values", "errors")
+    limits: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
     coordinates: ClassVar[tuple[str, str]] = ("mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
@@ -252,7 +285,7 @@ class NormalNormal:
         )
 
     @staticmethod
-    def update(value: Scalar, error: Scalar, population: Population) -> Population:
+    def update(value: Batch, error: Batch, population: Population) -> Population:
         r"""Conjugate update: the unit's posterior.
 
         .. math:: \mu' = \mu + \frac{\tau^2}{s^2 + \tau^2}(y - \mu), \qquad
@@ -276,3 +309,112 @@ class NormalNormal:
         """Log-density of a unit's next measurement, given the one it has."""
         updated = NormalNormal.update(value, error, population)
         return NormalNormal.log_marginal(new_value, new_error, updated)
+
+    @staticmethod
+    def parameter_at(value: Batch) -> Batch:
+        """An effect has no bounds."""
+        return value
+
+    @staticmethod
+    def place_of(value: Batch) -> Batch:
+        """An effect has no bounds."""
+        return value
+
+    @staticmethod
+    def host_parameter_at(value: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """An effect has no bounds."""
+        return np.asarray(value)
+
+    @staticmethod
+    def host_place_of(value: Shaped[np.ndarray, "..."]) -> np.ndarray:
+        """An effect has no bounds."""
+        return np.asarray(value)
+
+    @staticmethod
+    def population_at(mean: Batch, dispersion: Batch) -> Population:
+        """The normal distribution of given mean and variance."""
+        return Population(*jnp.broadcast_arrays(mean, dispersion))
+
+    @staticmethod
+    def statistic(value: Batch, error: Batch) -> tuple[Batch, Batch]:
+        """y / s^2 and the precision 1 / s^2."""
+        return value / (error * error), 1 / (error * error)
+
+    @staticmethod
+    def spread(population: Population) -> Batch:
+        """Tau itself."""
+        return population.tau
+
+    @staticmethod
+    def tails(population: Population) -> tuple[Batch, Batch]:
+        """Both fall faster than any exponential."""
+        tail = jnp.full_like(population.mean, jnp.inf)
+        return tail, tail
+
+    @staticmethod
+    def divergence(origin: Batch, value: Batch) -> Batch:
+        """Kullback-Leibler divergence of normal distributions of variance one."""
+        return 0.5 * (value - origin) ** 2
+
+    @staticmethod
+    def excess(population: Population, value: Batch) -> Batch:
+        """Mu - theta."""
+        return population.mean - value
+
+    @staticmethod
+    def draw(key: Key[Array, ""], population: Population) -> Batch:
+        """Draws effects."""
+        mean, tau = jnp.broadcast_arrays(population.mean, population.tau)
+        return mean + tau * jax.random.normal(key, mean.shape, mean.dtype)
+
+    @staticmethod
+    def seen(values: Float[Array, "*batch units"], present: Float[Array, "units"]) -> Seen:
+        """The effects' average and their squared distances from it."""
+        units = jnp.sum(present)
+        average = jnp.sum(present * values, axis=-1) / units
+        squares = jnp.sum(present * (values - average[..., None]) ** 2, axis=-1)
+        return Seen(jnp.broadcast_to(units, average.shape), average, squares)
+
+    @staticmethod
+    def log_prior_units(seen: Seen, population: Population) -> Scalar:
+        """Log-density of all units' effects, from what is seen of them, for tau > 0."""
+        variance = population.dispersion
+        normal = _log_normal(seen.average - population.mean, variance)
+        return seen.units * normal - 0.5 * seen.squares / variance
+
+    @staticmethod
+    def log_likelihood_kernel(value: Batch, error: Batch, effect: Batch) -> Batch:
+        """What of the log-likelihood depends on the effect."""
+        return -0.5 * ((value - effect) / error) ** 2
+
+    @staticmethod
+    def place(value: Batch, error: Batch, population: Population) -> tuple[Batch, Batch]:
+        """Mean and standard deviation of the posterior."""
+        posterior = NormalNormal.update(value, error, population)
+        return posterior.mean, posterior.tau
+
+    @staticmethod
+    def pooled(tally: NormalTally) -> Scalar:
+        """The mean of all values, weighted by precision."""
+        weights = tally.units / (tally.errors * tally.errors)
+        origin = tally.means[..., 0]
+        return origin + jnp.sum(weights * (tally.means - origin)) / jnp.sum(weights)
+
+    @staticmethod
+    def start(tally: NormalTally) -> Scalar:
+        """The same."""
+        return NormalNormal.pooled(tally)
+
+    @staticmethod
+    def frame(tally: NormalTally) -> Frame:
+        """The pooled mean, the values' spread about it, and that of the effects at the most."""
+        location = NormalNormal.pooled(tally)
+        precision = jnp.sum(tally.units / (tally.errors * tally.errors)) / tally.weight
+        between = jnp.sum(tally.squares + tally.units * (tally.means - location) ** 2)
+        variance = between / tally.weight + 1 / precision
+        return Frame(location, jnp.sqrt(variance), -jnp.log(variance))
+
+    @staticmethod
+    def informative(tally: NormalTally) -> Float[Any, ""]:
+        """Weight of all units."""
+        return tally.weight

@@ -1,16 +1,17 @@
 """What every conjugate family answers: nothing else of it is known anywhere."""
 
-from typing import Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.families.diagram import Diagram
 from hierjax.families.hyperparameters import Hyperparameters
 
-__all__ = ["AnyFamily", "Family", "Support"]
+__all__ = ["AnyFamily", "Family", "Frame", "Support"]
 
 Scalar = Float[Array, ""]
+Batch = Float[Array, "..."]
 
 # What is observed of a unit: counts from 0 to its size, any counts, or any real number.
 Support = Literal["counts_up_to_size", "counts", "reals"]
@@ -18,16 +19,40 @@ Support = Literal["counts_up_to_size", "counts", "reals"]
 Population = TypeVar("Population")
 Unit = TypeVar("Unit")
 Arrays = TypeVar("Arrays")
+Statistics = TypeVar("Statistics")
+
+
+class Frame(NamedTuple):
+    """Origin and unit of the working coordinates, in which searches are of the order of one.
+
+    Attributes:
+        location: Origin of the first coordinate.
+        scale: Its unit.
+        log_concentration: Origin of the second, whose unit is one.
+    """
+
+    location: Scalar
+    scale: Scalar
+    log_concentration: Scalar
 
 
 @runtime_checkable
-class Family(Protocol[Population, Unit, Arrays]):
+class Family(Protocol[Population, Unit, Arrays, Statistics]):
     """A conjugate pair: densities of one unit, unbatched, and words for its hyperparameters.
 
     A unit has an observed value (successes, events, a measurement) and a known size (trials, an
     exposure, a standard error). Its own parameter, as a `Unit`, comes from the population, a
     NamedTuple with `mean`, `dispersion` and `variance`: of all units, or of one given its data.
     Dispersion 0 is complete pooling, an ordinary point of the marginal.
+
+    All are natural exponential families of quadratic variance (Morris 1982, 1983). A unit has a
+    place z on the scale without bounds, and data that enter as a statistic t and a weight v:
+
+        m' = (m + t phi) / (1 + v phi),  phi' = phi / (1 + v phi)
+        log p(z) = log p(z0) + (m - m0) (z - z0) / phi - divergence(z0, z) / phi
+
+    with m0 the parameter at z0. A tally has a `dtype`, the `weight` of all units, and `terms`, how
+    many elements a log-marginal has.
 
     Working coordinates are eta = (location, log_concentration). The first is the mean on the scale
     without bounds that `constrain_unit` starts from, so that the marginal at dispersion 0 is the
@@ -36,6 +61,8 @@ class Family(Protocol[Population, Unit, Arrays]):
     Attributes:
         name: Its name in configurations and files.
         support: What is observed.
+        columns: What the value and the size of a unit are called.
+        limits: Open range of a unit's parameter.
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
@@ -43,6 +70,8 @@ class Family(Protocol[Population, Unit, Arrays]):
 
     name: ClassVar[str]
     support: ClassVar[Support]
+    columns: ClassVar[tuple[str, str]]
+    limits: ClassVar[tuple[float, float]]
     coordinates: ClassVar[tuple[str, str]]
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
@@ -95,7 +124,7 @@ class Family(Protocol[Population, Unit, Arrays]):
         """Log-marginal of all units, from their tally."""
         ...
 
-    def update(self, value: Scalar, size: Scalar, population: Population, /) -> Population:
+    def update(self, value: Batch, size: Batch, population: Population, /) -> Population:
         """The unit's posterior."""
         ...
 
@@ -111,5 +140,88 @@ class Family(Protocol[Population, Unit, Arrays]):
         """Log-density of a unit's next value, given the one it has."""
         ...
 
+    def parameter_at(self, place: Batch, /) -> Batch:
+        """The parameter at a place on the scale without bounds."""
+        ...
 
-AnyFamily = Family[Any, Any, Any]
+    def place_of(self, parameter: Batch, /) -> Batch:
+        """The place of a parameter."""
+        ...
+
+    def host_parameter_at(self, place: Shaped[np.ndarray, "..."], /) -> np.ndarray:
+        """The parameter at a place, by NumPy."""
+        ...
+
+    def host_place_of(self, parameter: Shaped[np.ndarray, "..."], /) -> np.ndarray:
+        """The place of a parameter, by NumPy."""
+        ...
+
+    def population_at(self, place: Batch, dispersion: Batch, /) -> Population:
+        """The population of given dispersion, 0 allowed, whose mean is at a place."""
+        ...
+
+    def statistic(self, value: Batch, size: Batch, /) -> tuple[Batch, Batch]:
+        """What of a unit's data enters its update: t and v."""
+        ...
+
+    def spread(self, population: Population, /) -> Batch:
+        """About the standard deviation of the place of a unit."""
+        ...
+
+    def tails(self, population: Population, /) -> tuple[Batch, Batch]:
+        """Rates at which the log-density of a unit's place falls far to the left and right."""
+        ...
+
+    def divergence(self, origin: Batch, place: Batch, /) -> Batch:
+        """Kullback-Leibler divergence from one place to another, of one unit of size."""
+        ...
+
+    def excess(self, population: Population, place: Batch, /) -> Batch:
+        """The mean less the parameter at a place, m - m0, with digits near the limits too."""
+        ...
+
+    def draw(self, key: Key[Array, ""], population: Population, /) -> Batch:
+        """Exact draws of places, one for every element; at dispersion 0 the mean's."""
+        ...
+
+    def seen(
+        self, places: Float[Array, "*batch units"], present: Float[Array, "units"], /
+    ) -> Statistics:
+        """What the hyperparameters see of units whose places are known.
+
+        Args:
+            places: Of every unit.
+            present: One; zero for what only fills the array up, and is not seen.
+        """
+        ...
+
+    def log_prior_units(self, statistics: Statistics, population: Population, /) -> Scalar:
+        """Log-density of all units' places, from what is seen of them; positive dispersion."""
+        ...
+
+    def log_likelihood_kernel(self, value: Batch, size: Batch, place: Batch, /) -> Batch:
+        """What of the log-likelihood depends on a unit's place, which is finite."""
+        ...
+
+    def place(self, value: Batch, size: Batch, population: Population, /) -> tuple[Batch, Batch]:
+        """About the mean and standard deviation of a unit's place given its data."""
+        ...
+
+    def pooled(self, tally: Arrays, /) -> Scalar:
+        """The place of all units' common parameter that makes them most probable."""
+        ...
+
+    def start(self, tally: Arrays, /) -> Scalar:
+        """A place near that one, finite whatever the units are."""
+        ...
+
+    def frame(self, tally: Arrays, /) -> Frame:
+        """Coordinates in which searches begin; log-concentrations of -2 to 12 are then usual."""
+        ...
+
+    def informative(self, tally: Arrays, /) -> Float[Any, ""]:
+        """Weight of the units on which it depends whether a posterior is proper."""
+        ...
+
+
+AnyFamily = Family[Any, Any, Any, Any]

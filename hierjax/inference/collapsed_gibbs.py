@@ -15,9 +15,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import after_warmup, result_of_draws
-from hierjax.inference.gibbs import GibbsData, conjugate_shapes
+from hierjax.inference.gibbs import GibbsData, draw_places
 from hierjax.inference.result import Problem, Result, UnitData
 from hierjax.inference.sampling import (
     OVERDISPERSION,
@@ -27,8 +26,6 @@ from hierjax.inference.sampling import (
     side_by_side,
 )
 from hierjax.inference.stopwatch import Stopwatch
-from hierjax.log_gamma import log_beta_draws
-from hierjax.tally import Tally
 
 __all__ = ["CollapsedGibbs", "CollapsedState"]
 
@@ -205,8 +202,8 @@ class CollapsedGibbs:
         state = jax.tree.map(lambda new, old: jnp.where(warming, new, old), adapted, moved)
         output = {"eta": state.eta, "acceptance": acceptance}
         if self.store_units:
-            shapes = conjugate_shapes(data, state.eta)
-            output["theta"] = jnp.exp(log_beta_draws(key_rates, *shapes)[0])
+            places = draw_places(data, key_rates, state.eta)
+            output["theta"] = data.model.family.parameter_at(places)
         return state, output
 
     @staticmethod
@@ -238,10 +235,9 @@ class CollapsedGibbs:
         )
 
     def _data(self, problem: Problem) -> GibbsData:
-        check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
         none: np.ndarray = np.zeros(0, problem.dtype)
         units = problem.units() if self.store_units else UnitData(none, none)
-        return GibbsData.of(problem.model, problem.tally(), units)
+        return GibbsData.of(problem.model, problem.proper_tally(), units)
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""

@@ -1,11 +1,11 @@
 """Gibbs-within-Metropolis: the textbook sampler of the joint posterior.
 
-A sweep draws every rate from its Beta conditional, exactly, and then moves the hyperparameters by
-Metropolis steps with normal proposals. Given the rates, the hyperparameters see only their number
-and the sums of log theta and log(1 - theta), so a Metropolis step costs the same for any J.
+A sweep draws every unit's parameter from its conjugate conditional, exactly, and then moves the
+hyperparameters by Metropolis steps with normal proposals. Given the units, the hyperparameters see
+only a few sums over them, so a Metropolis step costs the same for any J.
 """
 
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Key
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hierjax.hyperpriors import check_proper
+from hierjax.errors import ModelError
 from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.metropolis import metropolis
 from hierjax.inference.result import Problem, Result, UnitData
@@ -25,15 +25,13 @@ from hierjax.inference.sampling import (
     side_by_side,
 )
 from hierjax.inference.stopwatch import Stopwatch
-from hierjax.log_gamma import log_rates, logit_beta_draws
 from hierjax.model import Model
-from hierjax.tally import Tally, TallyArrays
 
-__all__ = ["Gibbs", "GibbsData", "GibbsState", "conjugate_shapes"]
+__all__ = ["Gibbs", "GibbsData", "GibbsState", "draw_places"]
 
 Pair = Float[Array, "2"]
 Scalar = Float[Array, ""]
-Rates = Float[Array, "chains units"]
+Places = Float[Array, "chains units"]
 # Acceptance rates that mix fastest for one and for two normal coordinates
 # (Gelman, Roberts & Gilks 1996, "Efficient Metropolis jumping rules", table 1).
 _TARGET_ONE, _TARGET_BLOCK = 0.44, 0.35
@@ -65,59 +63,47 @@ class GibbsData(NamedTuple):
     Attributes:
         model: Family and hyperprior.
         tally: The units' tally.
-        successes: y of every unit.
-        failures: n - y.
+        values: What is observed of every unit.
+        sizes: What is known of it.
         present: One; zero for what fills a smaller data set up, and is not seen.
     """
 
     model: Model
-    tally: TallyArrays
-    successes: Float[Array, "units"]
-    failures: Float[Array, "units"]
+    tally: Any
+    values: Float[Array, "units"]
+    sizes: Float[Array, "units"]
     present: Float[Array, "units"]
 
     @classmethod
-    def of(cls, model: Model, tally: TallyArrays, units: UnitData) -> "GibbsData":
+    def of(cls, model: Model, tally: Any, units: UnitData) -> "GibbsData":
         """Of one data set."""
-        arrays = units.successes, units.trials - units.successes, np.ones_like(units.trials)
+        arrays = units.values, units.sizes, np.ones_like(units.sizes)
         return cls(*jax.tree.map(jnp.asarray, (model, tally, *arrays)))
 
-    def seen(self, log_theta: Rates, log_complement: Rates) -> "SufficientStatistics":
-        """What the hyperparameters see of the rates."""
-        sums = ((self.present * x).sum(axis=1) for x in (log_theta, log_complement))
-        return SufficientStatistics(jnp.full(len(log_theta), self.present.sum()), *sums)
-
-
-class SufficientStatistics(NamedTuple):
-    """All that the hyperparameters see of the rates."""
-
-    units: Scalar
-    sum_log: Scalar
-    sum_log_complement: Scalar
+    def populations(self, eta: Float[Array, "chains 2"]) -> Any:
+        """The population of every chain, to be broadcast against units."""
+        populations = jax.vmap(self.model.family.constrain)(eta)
+        return jax.tree.map(lambda x: x[:, None], populations)
 
 
 _Positive = Annotated[int, Field(gt=0, strict=True)]
 _Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def conjugate_shapes(data: GibbsData, eta: Float[Array, "chains 2"]) -> tuple[Rates, Rates]:
-    """Shapes of the units' Beta conditionals: alpha + y and beta + n - y."""
-    population = jax.vmap(data.model.family.constrain)(eta)
-    return (
-        population.alpha[:, None] + data.successes,
-        population.beta[:, None] + data.failures,
-    )
+def draw_places(data: GibbsData, key: Key[Array, ""], eta: Float[Array, "chains 2"]) -> Places:
+    """Draws every unit's place from its conjugate conditional."""
+    family = data.model.family
+    return family.draw(key, family.update(data.values, data.sizes, data.populations(eta)))
 
 
-def _standardization(data: GibbsData, eta: Float[Array, "chains 2"]) -> tuple[Rates, Rates]:
-    r"""Location and scale of the log-odds of Beta(a, b): log(a / b) and sqrt(1 / a + 1 / b)."""
-    a, b = conjugate_shapes(data, eta)
-    return jnp.log(a / b), jnp.sqrt(1 / a + 1 / b)
+def _standardization(data: GibbsData, eta: Float[Array, "chains 2"]) -> tuple[Places, Places]:
+    """About the mean and standard deviation of every unit's place."""
+    return data.model.family.place(data.values, data.sizes, data.populations(eta))
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Gibbs:
-    """Gibbs-within-Metropolis sampling of all rates and both hyperparameters.
+    """Gibbs-within-Metropolis sampling of all units' parameters and both hyperparameters.
 
     Args:
         chains: Chains, run in lockstep.
@@ -125,13 +111,14 @@ class Gibbs:
         draws: Draws kept of every chain.
         thinning: Sweeps for each draw kept.
         coordinates: In which the normal proposals are made: `mean_concentration` is
-            (logit_mean, log_concentration), `alpha_beta` is (alpha, beta) as in the textbook.
+            the working coordinates, such as (logit_mean, log_concentration); `alpha_beta` is
+            (alpha, beta) as in the textbook, which a Beta population alone has.
         block: Whether to propose both at once; otherwise one at a time, all else held.
         metropolis_steps: Metropolis steps of the hyperparameters in every sweep.
-        interweaving: Further such steps, before those, that hold not the rates but their
-            standardised log-odds, so that the rates move along.
+        interweaving: Further such steps, before those, that hold not the units' parameters but
+            their standardised places, such as log-odds, so that the units move along.
         proposal_scales: Standard deviations of the proposals, fixed; adapted by default.
-        store_units: Whether to keep the draws of every rate.
+        store_units: Whether to keep the draws of every unit's parameter.
         chunk: Sweeps between progress reports and checkpoints; does not affect the draws.
 
     Example:
@@ -161,8 +148,9 @@ class Gibbs:
         """Overdispersed starts, and proposals of a fifth of the coordinates' size."""
         eta = overdispersed_starts(data.model, data.tally, key, self.chains)
         center = jax.vmap(self._to_coordinates)(eta).mean(axis=0)
-        scales = self.proposal_scales
-        first = 0.2 * (jnp.abs(center) if self.coordinates == "alpha_beta" else jnp.ones(2))
+        scales, unit = self.proposal_scales, data.model.family.frame(data.tally).scale
+        units = jnp.stack([unit, jnp.ones_like(unit)])
+        first = 0.2 * (jnp.abs(center) if self.coordinates == "alpha_beta" else units)
         scale = jnp.asarray(first if scales is None else scales, center.dtype)
         log_scale = jnp.zeros_like(scale) if self.block else jnp.log(scale)
         return GibbsState(eta, log_scale, jnp.zeros((), eta.dtype), center, jnp.diag(scale**2))
@@ -170,15 +158,13 @@ class Gibbs:
     def step(
         self, data: GibbsData, key: Key[Array, ""], state: GibbsState, index: Int[Array, ""]
     ) -> tuple[GibbsState, dict[str, Array]]:
-        """One sweep of every chain: all rates, then the hyperparameters."""
-        key_rates, key_interweaving, key_hyper = jax.random.split(key, 3)
-        shapes = conjugate_shapes(data, state.eta)
-        logit = logit_beta_draws(key_rates, *shapes)
-        eta, accepted = state.eta, jnp.ones(self.chains, logit.dtype)
+        """One sweep of every chain: all units, then the hyperparameters."""
+        key_units, key_interweaving, key_hyper = jax.random.split(key, 3)
+        places = draw_places(data, key_units, state.eta)
+        eta, accepted = state.eta, jnp.ones(self.chains, places.dtype)
         if self.interweaving:
-            eta, logit, accepted = self._interweave(data, key_interweaving, state, logit)
-        log_theta, log_complement = log_rates(logit)
-        seen = data.seen(log_theta, log_complement)
+            eta, places, accepted = self._interweave(data, key_interweaving, state, places)
+        seen = data.model.family.seen(places, data.present)
         eta, acceptance = self._move(data.model, key_hyper, state._replace(eta=eta), seen)
         if self.proposal_scales is None:
             adapted = self._adapt(state, eta, acceptance, accepted, index)
@@ -186,7 +172,7 @@ class Gibbs:
             state = jax.tree.map(lambda new, old: jnp.where(warming, new, old), adapted, state)
         output = {"eta": eta, "acceptance": acceptance, "scale": self._scales(state)}
         if self.store_units:
-            output["theta"] = jnp.exp(log_theta)
+            output["theta"] = data.model.family.parameter_at(places)
         return state._replace(eta=eta), output
 
     def _scales(self, state: GibbsState) -> Float[Array, "chains 2"]:
@@ -197,9 +183,9 @@ class Gibbs:
         return jnp.broadcast_to(scale, state.eta.shape)
 
     def _move(
-        self, model: Model, key: Key[Array, ""], state: GibbsState, seen: SufficientStatistics
+        self, model: Model, key: Key[Array, ""], state: GibbsState, seen: Any
     ) -> tuple[Float[Array, "chains 2"], Float[Array, "chains 2"]]:
-        """Metropolis steps of the hyperparameters, all rates held."""
+        """Metropolis steps of the hyperparameters, all units held."""
 
         def log_target(x: Float[Array, "chains 2"]) -> Float[Array, "chains"]:
             return jax.vmap(self._log_conditional, in_axes=(None, 0, 0))(model, x, seen)
@@ -219,24 +205,24 @@ class Gibbs:
         data: GibbsData,
         key: Key[Array, ""],
         state: GibbsState,
-        logit: Rates,
-    ) -> tuple[Float[Array, "chains 2"], Rates, Float[Array, "chains"]]:
-        r"""Metropolis steps of the hyperparameters that take the rates along.
+        places: Places,
+    ) -> tuple[Float[Array, "chains 2"], Places, Float[Array, "chains"]]:
+        r"""Metropolis steps of the hyperparameters that take the units along.
 
-        Held are the rates' standardised log-odds (logit theta - location) / scale, location and
-        scale those of `_standardization`: the target has the Jacobian of theta by them.
+        Held are the units' standardised places (z - location) / scale, location and scale those of
+        `_standardization`: the target has the Jacobian of z by them.
         """
+        family = data.model.family
         location, scale = _standardization(data, state.eta)
-        standard = (logit - location) / scale
+        standard = (places - location) / scale
 
         def log_target(x: Float[Array, "chains 2"]) -> Float[Array, "chains"]:
             location, scale = _standardization(data, jax.vmap(self._from_coordinates)(x))
-            log_theta, log_complement = log_rates(location + scale * standard)
-            likelihood = data.successes * log_theta + data.failures * log_complement
-            seen = data.seen(log_theta, log_complement)
+            places = location + scale * standard
+            likelihood = family.log_likelihood_kernel(data.values, data.sizes, places)
+            seen = family.seen(places, data.present)
             prior = jax.vmap(self._log_conditional, in_axes=(None, 0, 0))(data.model, x, seen)
-            rates = (data.present * (likelihood + jnp.log(scale))).sum(axis=1)
-            return prior + rates + seen.sum_log + seen.sum_log_complement
+            return prior + (data.present * (likelihood + jnp.log(scale))).sum(axis=1)
 
         moves = jnp.exp(state.log_interweaving) * jnp.linalg.cholesky(state.covariance)[None]
         x = jax.vmap(self._to_coordinates)(state.eta)
@@ -245,17 +231,16 @@ class Gibbs:
         location, scale = _standardization(data, eta)
         return eta, location + scale * standard, acceptance[:, 0]
 
-    def _log_conditional(self, model: Model, x: Pair, seen: SufficientStatistics) -> Scalar:
-        r"""log p(x | theta), x in the coordinates of the proposals; -inf outside their range.
+    def _log_conditional(self, model: Model, x: Pair, seen: Any) -> Scalar:
+        r"""log p(x | z), x in the coordinates of the proposals; -inf outside their range.
 
-        .. math:: \log p(\alpha, \beta \mid \theta) = \log p(\alpha, \beta)
-            + \sum_j \log \mathrm{Beta}(\theta_j \mid \alpha, \beta)
+        .. math:: \log p(\eta \mid z) = \log p(\eta) + \sum_j \log p(z_j \mid \eta)
         """
         inside = jnp.all(x > 0) if self.coordinates == "alpha_beta" else jnp.asarray(True)
         x = jnp.where(inside, x, jnp.ones_like(x))
         eta = self._from_coordinates(x)
         log_density = model.hyperprior.log_density(eta) + model.family.log_prior_units(
-            *seen, model.family.constrain(eta)
+            seen, model.family.constrain(eta)
         )
         if self.coordinates == "alpha_beta":
             log_density -= jnp.sum(jnp.log(x))  # from a density on the working coordinates
@@ -295,8 +280,15 @@ class Gibbs:
         )
 
     def _data(self, problem: Problem) -> GibbsData:
-        check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
-        return GibbsData.of(problem.model, problem.tally(), problem.units())
+        family = problem.model.family
+        if self.coordinates == "alpha_beta" and not {"alpha", "beta"} <= {
+            *family.hyperparameters.names
+        }:
+            raise ModelError(
+                f"gibbs: expected coordinates mean_concentration, as {family.name} has no alpha "
+                "and beta"
+            )
+        return GibbsData.of(problem.model, problem.proper_tally(), problem.units())
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""

@@ -1,5 +1,6 @@
-"""NUTS: NumPyro's no-U-turn sampler on the full joint of all rates and both hyperparameters."""
+"""NUTS: NumPyro's no-U-turn sampler on the full joint of all units and both hyperparameters."""
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
@@ -9,8 +10,6 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hierjax.families.beta_binomial import Rate
-from hierjax.hyperpriors import check_proper
 from hierjax.inference.convergence import after_warmup, result_of_draws
 from hierjax.inference.result import Problem, Result, UnitData
 from hierjax.inference.sampling import (
@@ -21,7 +20,6 @@ from hierjax.inference.sampling import (
 )
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
-from hierjax.tally import Tally, TallyArrays
 
 __all__ = ["NUTS"]
 
@@ -34,61 +32,62 @@ class NutsData(NamedTuple):
     Attributes:
         model: Family and hyperprior.
         tally: The units' tally.
-        successes: y of every unit.
-        trials: n likewise.
+        values: What is observed of every unit.
+        sizes: What is known of it.
         present: One; zero for what fills a smaller data set up, whose coordinates are standard
             normal and seen by nothing else.
     """
 
     model: Model
-    tally: TallyArrays
-    successes: Float[Array, "units"]
-    trials: Float[Array, "units"]
+    tally: Any
+    values: Float[Array, "units"]
+    sizes: Float[Array, "units"]
     present: Float[Array, "units"]
 
     @classmethod
-    def of(cls, model: Model, tally: TallyArrays, units: UnitData) -> "NutsData":
+    def of(cls, model: Model, tally: Any, units: UnitData) -> "NutsData":
         """Of one data set."""
-        arrays = units.successes, units.trials, np.ones_like(units.trials)
+        arrays = units.values, units.sizes, np.ones_like(units.sizes)
         return cls(*jax.tree.map(jnp.asarray, (model, tally, *arrays)))
 
 
-def _logit_rate(
-    model: Model, eta: Float[Array, "2"], standard: Scalar, y: Scalar, n: Scalar
-) -> tuple[Scalar, Scalar]:
-    r"""A rate's log-odds from a coordinate that is nearly standard normal, and its log-scale.
+def _working(data: NutsData, standard: Float[Array, "2"]) -> Float[Array, "2"]:
+    """Working coordinates from the sampler's, which are of the order of one."""
+    frame = data.model.family.frame(data.tally)
+    return jnp.stack([frame.location + frame.scale * standard[0], standard[1]])
+
+
+def _places(
+    data: NutsData, eta: Float[Array, "2"], standard: Float[Array, "units"]
+) -> tuple[Float[Array, "units"], Float[Array, "units"]]:
+    r"""Units' places from coordinates that are nearly standard normal, and their scales.
+
+    The conjugate posterior of the unit gives location and scale, of log-odds for example
 
     .. math:: \mathrm{logit}\,\theta = \mathrm{logit}\frac{\alpha + y}{\alpha + \beta + n}
         + z \sqrt{\frac{1}{\alpha + y} + \frac{1}{\beta + n - y}}
 
-    The conjugate posterior of the rate gives location and scale, so the sampler meets no funnel
-    between the rates and the concentration.
+    so the sampler meets no funnel between the units and the concentration.
     """
-    posterior = model.family.update(y, n, model.family.constrain(eta))
-    log_scale = 0.5 * jnp.log(1 / posterior.alpha + 1 / posterior.beta)
-    center = jnp.log(posterior.mean) - jnp.log(posterior.complement)
-    return center + jnp.exp(log_scale) * standard, log_scale
+    family = data.model.family
+    center, scale = family.place(data.values, data.sizes, family.constrain(eta))
+    return center + scale * standard, scale
 
 
 def _potential(data: NutsData) -> Any:
-    """Minus the log-joint of all rates and hyperparameters, in the sampler's coordinates."""
-    model = data.model
+    """Minus the log-joint of all units and hyperparameters, in the sampler's coordinates."""
+    model, family = data.model, data.model.family
 
     def potential(position: dict[str, Array]) -> Scalar:
-        eta, y, n, present = position["eta"], data.successes, data.trials, data.present
-        logit, log_scale = jax.vmap(_logit_rate, in_axes=(None, None, 0, 0, 0))(
-            model, eta, position["units"], y, n
-        )
-        rate = Rate.from_logit(logit)
-        sums = jnp.sum(present * rate.log), jnp.sum(present * rate.log_complement)
-        likelihood = jax.vmap(model.family.log_likelihood_kernel)(y, n, rate)
+        eta, present = _working(data, position["eta"]), data.present
+        places, scales = _places(data, eta, position["units"])
+        likelihood = jax.vmap(family.log_likelihood_kernel)(data.values, data.sizes, places)
+        seen = family.seen(places, present)
         absent = jnp.sum((1 - present) * position["units"] ** 2)
-        log_jacobian = sums[0] + sums[1] + jnp.sum(present * log_scale)
         return 0.5 * absent - (
-            jnp.sum(present * likelihood)
-            + model.family.log_prior_units(jnp.sum(present), *sums, model.family.constrain(eta))
+            jnp.sum(present * (likelihood + jnp.log(scales)))
+            + family.log_prior_units(seen, family.constrain(eta))
             + model.hyperprior.log_density(eta)
-            + log_jacobian
         )
 
     return potential
@@ -96,7 +95,7 @@ def _potential(data: NutsData) -> Any:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class NUTS:
-    """No-U-turn sampling of all rates and both hyperparameters.
+    """No-U-turn sampling of all units' parameters and both hyperparameters.
 
     Args:
         chains: Chains, run in lockstep.
@@ -104,7 +103,7 @@ class NUTS:
         draws: Draws kept of every chain.
         target_acceptance: Acceptance probability that the step size is adapted to.
         max_tree_depth: Most doublings of a trajectory.
-        store_units: Whether to keep the draws of every rate.
+        store_units: Whether to keep the draws of every unit's parameter.
         chunk: Steps between progress reports and checkpoints; does not affect the draws.
 
     Example:
@@ -144,11 +143,12 @@ class NUTS:
         )
 
     def init(self, data: NutsData, key: Key[Array, ""]) -> PyTree:
-        """Overdispersed hyperparameters, rates from their conditionals' normal approximation."""
+        """Overdispersed hyperparameters, units from their conditionals' normal approximation."""
         key_eta, key_units, key_chains = jax.random.split(key, 3)
         eta = overdispersed_starts(data.model, data.tally, key_eta, self.chains)
-        shape = (self.chains, data.trials.shape[0])
-        position = {"eta": eta, "units": jax.random.normal(key_units, shape, eta.dtype)}
+        frame, shape = data.model.family.frame(data.tally), (self.chains, data.sizes.shape[0])
+        standard = jnp.stack([(eta[:, 0] - frame.location) / frame.scale, eta[:, 1]], axis=-1)
+        position = {"eta": standard, "units": jax.random.normal(key_units, shape, eta.dtype)}
         start, _ = self._kernel()
         keys = jax.random.split(key_chains, self.chains)
         return jax.vmap(lambda k, z: self._begin(start, data, k, z))(keys, position)
@@ -163,29 +163,29 @@ class NUTS:
         jax.eval_shape(lambda k, z: self._begin(start, data, k, z), one.rng_key, one.z)
         state = jax.vmap(lambda s: advance(s, (data,), {}))(state)
         output = {
-            "eta": state.z["eta"],
+            "eta": jax.vmap(partial(_working, data))(state.z["eta"]),
             "acceptance": state.accept_prob,
             "divergent": state.diverging,
             "steps": state.num_steps,
             "step_size": state.adapt_state.step_size,
         }
         if self.store_units:
-            output["theta"] = self._rates(data, state.z)
+            output["theta"] = self._parameters(data, state.z)
         return state, output
 
     @staticmethod
-    def _rates(data: NutsData, position: dict[str, Array]) -> Float[Array, "chains units"]:
-        def chain(eta: Float[Array, "2"], units: Float[Array, "units"]) -> Float[Array, "units"]:
-            logit, _ = jax.vmap(lambda z, y, n: _logit_rate(data.model, eta, z, y, n))(
-                units, data.successes, data.trials
-            )
-            return jax.nn.sigmoid(logit)
+    def _parameters(data: NutsData, position: dict[str, Array]) -> Float[Array, "chains units"]:
+        def chain(
+            standard: Float[Array, "2"], units: Float[Array, "units"]
+        ) -> Float[Array, "units"]:
+            return _places(data, _working(data, standard), units)[0]
 
-        return jax.vmap(chain)(position["eta"], position["units"])
+        places = jax.vmap(chain)(position["eta"], position["units"])
+        return data.model.family.parameter_at(places)
 
     def _data(self, problem: Problem) -> NutsData:
-        check_proper(problem.model.hyperprior, Tally.of(problem.counts).interior)
-        return NutsData.of(problem.model, problem.tally(), problem.units())
+        tally = problem.proper_tally()
+        return NutsData.of(problem.model, tally, problem.units())
 
     def compile(self, problem: Problem) -> None:
         """Compiles what `run` will need, as another method runs."""

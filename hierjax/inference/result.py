@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Key
 
 from hierjax.counts import Counts
 from hierjax.errors import ModelError
+from hierjax.hyperpriors import check_proper
 from hierjax.inference.quadrature import Lattice
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
-from hierjax.tally import Tally, TallyArrays
 
 __all__ = ["Problem", "Progress", "Result", "Status", "UnitData"]
 
@@ -33,10 +33,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class UnitData:
-    """Counts of every unit as floating arrays."""
+    """Data of every unit as floating arrays.
 
-    successes: Float[np.ndarray, "units"]
-    trials: Float[np.ndarray, "units"]
+    Attributes:
+        values: What is observed.
+        sizes: What is known.
+    """
+
+    values: Float[np.ndarray, "units"]
+    sizes: Float[np.ndarray, "units"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,25 @@ class Problem:
     checkpoint: Path | None = None
     start: Float[np.ndarray, "2"] | None = None
 
-    def tally(self) -> TallyArrays:
+    @property
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values and sizes of the units, by their names in the family."""
+        value, size = (getattr(self.counts, name) for name in self.model.family.columns)
+        return value, size
+
+    def tally(self) -> Any:
         """The units' tally, as arrays of the right type."""
-        return Tally.of(self.counts).arrays(self.dtype)
+        return self.model.family.tally(*self.data, self.counts.weights, self.dtype)
+
+    def proper_tally(self) -> Any:
+        """The same, of units that make the posterior a proper one.
+
+        Raises:
+            ModelError: If the hyperprior and these units have none.
+        """
+        tally = self.tally()
+        check_proper(self.model.hyperprior, float(self.model.family.informative(tally)))
+        return tally
 
     def units(self) -> UnitData:
         """The units one by one, for samplers of their rates.
@@ -78,9 +99,7 @@ class Problem:
                 f"unit {str(self.counts.labels[j])!r}: samplers of every unit's rate need weights "
                 f"of 1, found {weights[j]:g}; use quadrature or type2_mle"
             )
-        return UnitData(
-            self.counts.successes.astype(self.dtype), self.counts.trials.astype(self.dtype)
-        )
+        return UnitData(*(np.asarray(x, self.dtype) for x in self.data))
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def _density(
     at_center = jax.vmap(family.log_prior_logit, in_axes=(None, 0))(center, component)
     rate, rest = jax.nn.sigmoid(center), jax.nn.sigmoid(-center)
     lean = (component.mean * rest - component.complement * rate) / component.dispersion
-    divergence = family.divergence(Population(rate, rest, rest), log_odds)
+    divergence = family.divergence(center, log_odds)
     logs = (
         at_center[None]
         + (log_odds - center)[:, None] * lean[None]

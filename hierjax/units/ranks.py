@@ -172,7 +172,7 @@ def _densities(
     at_center = jax.vmap(family.log_prior_logit, in_axes=(None, 0))(center, component)
     lean = (component.mean * rest - component.complement * rate) / component.dispersion
     weight = 1 / component.dispersion
-    divergence = family.divergence(Population(rate, rest, rest), log_odds)
+    divergence = family.divergence(center, log_odds)
     density = jnp.exp(
         at_center[:, None] + lean[:, None] * (log_odds - center) - weight[:, None] * divergence
     )

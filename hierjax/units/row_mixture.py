@@ -221,7 +221,7 @@ def unit_summary(
         distance = scale * jnp.sinh(hidden)
         rate, rest = jax.nn.sigmoid(center), jax.nn.sigmoid(-center)
         lean = (component.mean * rest - component.complement * rate) / component.dispersion
-        divergence = family.divergence(Population(rate, rest, rest), center + distance)
+        divergence = family.divergence(center, center + distance)
         density = jnp.cosh(hidden) * _mixed(
             lean, 1 / component.dispersion, weights, distance, divergence, jnp.cosh(hidden)
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from hierjax.families.beta_binomial import BetaBinomial, Population, Rate
+from hierjax.families.beta_binomial import BetaBinomial, Population, Rate, Seen
 
 FAMILY = BetaBinomial()
 
@@ -119,7 +119,9 @@ def densities(y, n, theta, m, phi):
     return (
         FAMILY.log_prior(rate, p),
         FAMILY.log_likelihood(y, n, rate),
-        FAMILY.log_prior_units(jnp.ones_like(m), rate.log, rate.log_complement, p),
+        FAMILY.log_prior_units(Seen(jnp.ones_like(m), rate.log, rate.log_complement), p)
+        - rate.log
+        - rate.log_complement,
         updated.mean,
         updated.variance,
     )

@@ -138,7 +138,7 @@ def test_rates_from_the_wrong_conditional_are_caught(monkeypatch):
 
     def wrong(model, tally, units):
         data = right(model, tally, units)
-        return data._replace(failures=data.failures + 1)
+        return data._replace(sizes=data.sizes + 1)
 
     monkeypatch.setattr(gibbs.GibbsData, "of", wrong)
     fit = hj.fit(RATS, method=METHOD, key=KEY)
