@@ -27,7 +27,7 @@ _TYPES = {
     "null": "null",
 }
 # Keys that decide between the branches of a union.
-_TAGS = ("kind", "method")
+_TAGS = ("kind", "method", "family")
 _LIMITS = {
     "minimum": "of at least",
     "exclusiveMinimum": "above",
@@ -151,7 +151,8 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             here = next((s for s in here["anyOf"] if s.get("type") == "array"), {})
         elif _one_or_many(here):
             many = isinstance(value, list | tuple)
-            here = next(s for s in here["oneOf"] if (s.get("type") == "array") == many)
+            branches = [s for s in here["oneOf"] if (s.get("type") == "array") == many]
+            here = max(branches, key=lambda branch: _keys_shared(branch, schema, value))
         elif "anyOf" in here and isinstance(value, Mapping):
             here = next((s for s in here["anyOf"] if s.get("type") != "null"), {})
         elif "discriminator" in here and isinstance(value, Mapping):
@@ -162,6 +163,13 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             here = {"$ref": mapping[tag]}
         else:
             return here
+
+
+def _keys_shared(branch: Schema, schema: Schema, value: Any) -> int:
+    """How many keys of a value are those of one branch of a union."""
+    if "$ref" not in branch or not isinstance(value, Mapping):
+        return 0
+    return len(set(_resolve(branch, schema, value).get("properties", {})) & set(value))
 
 
 def _one_or_many(here: Schema) -> bool:

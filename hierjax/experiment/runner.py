@@ -14,7 +14,6 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
-from hierjax.counts import Counts
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
@@ -27,6 +26,7 @@ from hierjax.hyperpriors import check_proper
 from hierjax.inference import Quadrature
 from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.tally import Tally
 
 __all__ = [
@@ -69,7 +69,7 @@ class Prepared:
     """
 
     config: Config
-    counts: Counts
+    counts: Observations
     model: Model
     warnings: tuple[str, ...] = ()
 
@@ -89,7 +89,7 @@ class MethodFits:
     seconds: Stages = field(default_factory=Stages)
 
 
-def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None) -> Prepared:
+def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None = None) -> Prepared:
     """Loads the data, sets JAX up and builds the model; writes nothing.
 
     Args:
