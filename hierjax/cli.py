@@ -105,9 +105,10 @@ def fit_command(
     """Fit one method to the units in a file.
 
     The file holds one unit a row (--successes and --trials, --events and --exposure, or --values
-    and --errors, perhaps --label) or one event a row (--success-column and --unit). Prints hyperparameters, units and what is asked of them;
-    with --out writes what `hierjax run` does, or the table itself with columns raw_rate, mean, sd,
-    low, median, high and shrinkage added (mean_fit for a mean that is there already).
+    and --errors, perhaps --label) or one event a row (--success-column and --unit). Prints
+    hyperparameters, units and what is asked of them; with --out writes what `hierjax run` does, or
+    the table itself with columns raw_rate, mean, sd, low, median, high and shrinkage added
+    (mean_fit for a mean that is there already).
     """
     from hierjax.experiment import commands
 

@@ -238,7 +238,9 @@ def _require_family(name: str) -> None:
 
     if name not in CONTAINERS:
         near = did_you_mean(name, CONTAINERS)
-        raise ConfigError(f"--family: expected one of {', '.join(CONTAINERS)}, found {name!r}{near}")
+        raise ConfigError(
+            f"--family: expected one of {', '.join(CONTAINERS)}, found {name!r}{near}"
+        )
 
 
 def _number(cell: str, whole: bool) -> int | float | None:
@@ -283,7 +285,7 @@ def _print_file_fit(record: "RunRecord", table: "UserTable") -> None:
     _conclude(record, None)
 
 
-def _print_size(data: "Observations", units: int, sums: Sequence[float]) -> None:
+def _print_size(data: "Observations", units: int, sums: Sequence[int | float]) -> None:
     """How many units there are, and what they come to together."""
     from hierjax.experiment.terminal import quantity
 

@@ -152,7 +152,7 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
         elif _one_or_many(here):
             many = isinstance(value, list | tuple)
             branches = [s for s in here["oneOf"] if (s.get("type") == "array") == many]
-            here = max(branches, key=lambda branch: _keys_shared(branch, schema, value))
+            here = _branch_of(branches, schema, value)
         elif "anyOf" in here and isinstance(value, Mapping):
             here = next((s for s in here["anyOf"] if s.get("type") != "null"), {})
         elif "discriminator" in here and isinstance(value, Mapping):
@@ -165,11 +165,14 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             return here
 
 
-def _keys_shared(branch: Schema, schema: Schema, value: Any) -> int:
-    """How many keys of a value are those of one branch of a union."""
-    if "$ref" not in branch or not isinstance(value, Mapping):
-        return 0
-    return len(set(_resolve(branch, schema, value).get("properties", {})) & set(value))
+def _branch_of(branches: Sequence[Schema], schema: Schema, value: Any) -> Schema:
+    """The branch of a union that a value's first key of one branch alone belongs to."""
+    if len(branches) > 1 and isinstance(value, Mapping):
+        known = [set(_resolve(each, schema, value).get("properties", {})) for each in branches]
+        for key in value:
+            if sum(key in keys for keys in known) == 1:
+                return next(b for b, keys in zip(branches, known, strict=True) if key in keys)
+    return branches[0]
 
 
 def _one_or_many(here: Schema) -> bool:

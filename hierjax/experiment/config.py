@@ -103,6 +103,10 @@ def validated(
     kind = given.get("kind", "analysis")
     if wrong := kind_complaint(kind):
         raise ConfigError(_placed(("kind",), wrong, source, lines or {}, origins))
+    if kind == "analysis":
+        from hierjax.experiment.schema import with_family
+
+        given = with_family(given)
     try:
         config: Any = schema_of(kind).model_validate(given)
     except ValidationError as error:

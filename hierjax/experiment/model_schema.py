@@ -11,8 +11,8 @@ from pydantic import Field, create_model
 
 from hierjax.experiment.method_entries import NO_SOURCE, argument_texts
 from hierjax.experiment.schema_base import (
-    ModelConfig,
     DistributionConfig,
+    ModelConfig,
     Number,
     Strict,
 )
@@ -65,6 +65,6 @@ else:
     # The members of the union are known at run time only.
     _MODELS = [_model_config(family) for family in FAMILIES if family != "beta_binomial"]
     AnyModelConfig = Annotated[
-        Union[tuple([ModelConfig, *_MODELS])],  # noqa: UP007
+        Union[(ModelConfig, *_MODELS)],  # noqa: UP007
         Field(discriminator="family"),
     ]

@@ -27,8 +27,8 @@ class NewUnits:
     """
 
     labels: tuple[str, ...] = ()
-    values: tuple[float, ...] = ()
-    sizes: tuple[float, ...] = ()
+    values: tuple[int | float, ...] = ()
+    sizes: tuple[int | float, ...] = ()
 
     def __len__(self) -> int:
         """Number of new units, which may be none."""

@@ -21,13 +21,11 @@ from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
 from hierjax.fitted import DTYPES
-from hierjax.fitting import Fit, fit, rehearse
-from hierjax.hyperpriors import check_proper
+from hierjax.fitting import Fit, fit, rehearse, require_family
 from hierjax.inference import Quadrature
 from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
 from hierjax.observations import Observations
-from hierjax.tally import Tally
 
 __all__ = [
     "MethodFits",
@@ -109,10 +107,10 @@ def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None 
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)
-    tally = Tally.of(counts)
-    check_proper(model.hyperprior, tally.interior)
-    tally.arrays(DTYPES[config.precision])
-    return Prepared(config, counts, model, odd)
+        require_family(model, counts)
+        problem = Problem(model, counts, DTYPES[config.precision])
+        problem.proper_tally()
+    return Prepared(config, counts, problem.model, odd)
 
 
 def method_key(seed: int, name: str) -> Key[Array, ""]:

@@ -16,9 +16,9 @@ from hierjax.counts import Counts
 from hierjax.experiment.method_entries import MethodEntry, entry_model, require_names_differ
 from hierjax.experiment.model_schema import AnyModelConfig
 from hierjax.experiment.schema_base import (
-    ModelConfig,
     DataConfig,
     DistributionConfig,
+    ModelConfig,
     Name,
     Number,
     Strict,
@@ -36,6 +36,7 @@ __all__ = [
     "ModelConfig",
     "NewUnitConfig",
     "family_given",
+    "with_family",
 ]
 
 #: What predictions of every unit's next value are asked by, and of which family.
@@ -144,13 +145,23 @@ class Config(Strict):
     @classmethod
     def _family_of_the_data(cls, given: Any) -> Any:
         """A model without a family is one of the data's."""
-        if not isinstance(given, dict) or not isinstance(given.get("model", {}), dict):
-            return given
-        return {**given, "model": {"family": family_given(given), **given.get("model", {})}}
+        return with_family(given)
 
     def disagreements(self) -> list[tuple[tuple[str | int, ...], str]]:
         """What suits another family than the model's."""
         return list(_of_another_family(self))
+
+
+def with_family(given: Any) -> Any:
+    """A configuration as plain data, with its family said if anything else tells of it.
+
+    Examples:
+        >>> with_family({"data": {"dataset": "pumps"}})["model"]
+        {'family': 'gamma_poisson'}
+    """
+    if not isinstance(given, dict) or not isinstance(given.get("model", {}), dict):
+        return given
+    return {**given, "model": {"family": family_given(given), **given.get("model", {})}}
 
 
 def family_given(given: Any) -> str:
@@ -187,9 +198,12 @@ def _of_another_family(config: Config) -> Iterator[tuple[tuple[str | int, ...], 
     questions = config.questions
     low, high = FAMILIES[family].limits
     if questions.above is not None and not low < questions.above < high:
-        limits = (f"above {low:g}" if low > -math.inf else "", f"below {high:g}" * (high < math.inf))
+        limits = (
+            f"above {low:g}" if low > -math.inf else "",
+            f"below {high:g}" * (high < math.inf),
+        )
         text = " and ".join(filter(None, limits))
-        yield ("questions", "above"), f"expected a number {text}, found {questions.above!r}"
+        yield ("questions", "above"), f"expected a number {text}, found {questions.above:g}"
     for key, owner in NEXT.items():
         if getattr(questions, key) is not None and owner != family:
             right = next(each for each, its in NEXT.items() if its == family)

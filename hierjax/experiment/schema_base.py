@@ -86,7 +86,6 @@ class DataConfig(Strict):
             raise ValueError(f"expected {whole}; found no {' and no '.join(missing)}")
         return self
 
-
     @staticmethod
     def _columns(table: Mapping[str, str]) -> tuple[list[str], str]:
         """The keys that a table needs, and what errors call them."""

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hierjax.datasets.populations import POPULATIONS
 from hierjax.experiment.method_entries import MethodEntry, entry_model, require_names_differ
-from hierjax.experiment.schema_base import ModelConfig, DataConfig, Name, Strict
+from hierjax.experiment.schema_base import DataConfig, ModelConfig, Name, Strict
 from hierjax.experiment.study.simulation_schema import (
     GridConfig,
     PriorSimulationConfig,
