@@ -23,6 +23,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.words import Words
 from hierjax.special import LOG_SQRT_2PI
 
 __all__ = ["Effect", "NormalNormal", "NormalTally", "Population", "Seen"]
@@ -142,10 +143,15 @@ class NormalNormal:
     support: ClassVar[Support] = "reals"
     columns: ClassVar[tuple[str, str]] = ("values", "errors")
     limits: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
+    bend: ClassVar[float] = 0.0
+    words: ClassVar[Words] = Words(
+        *("effects", "their standard errors", "normal distribution"),
+        *("variance of effects", "tau^2"),
+    )
     coordinates: ClassVar[tuple[str, str]] = ("mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
-            Hyperparameter("mean", _MEAN, IDENTITY, "μ", "mean effect"),
+            Hyperparameter("mean", _MEAN, IDENTITY, "μ", "mean effect", spreads=True),
             Hyperparameter(
                 *("log_concentration", _LOG_CONCENTRATION, IDENTITY),
                 *("-2 log τ", "log concentration"),
@@ -153,7 +159,9 @@ class NormalNormal:
             Hyperparameter(
                 *("concentration", _LOG_CONCENTRATION, LOG, "1 / τ²", "concentration"), grows=True
             ),
-            Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
+            Hyperparameter(
+                *("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"), spreads=True
+            ),
         )
     )
     diagram: ClassVar[Diagram] = Diagram(
@@ -341,6 +349,11 @@ class NormalNormal:
         return value / (error * error), 1 / (error * error)
 
     @staticmethod
+    def variance_function(mean: Batch) -> Batch:
+        """One, the variance of a measurement of weight one."""
+        return jnp.ones_like(mean)
+
+    @staticmethod
     def spread(population: Population) -> Batch:
         """Tau itself."""
         return population.tau
@@ -392,6 +405,13 @@ class NormalNormal:
         """Mean and standard deviation of the posterior."""
         posterior = NormalNormal.update(value, error, population)
         return posterior.mean, posterior.tau
+
+    @staticmethod
+    def no_maximum(
+        values: Shaped[np.ndarray, "units"], errors: Shaped[np.ndarray, "units"]
+    ) -> str | None:
+        """The likelihood always has a maximum."""
+        return None
 
     @staticmethod
     def pooled(tally: NormalTally) -> Scalar:
