@@ -25,6 +25,7 @@ from hierjax.hyperparameters import (
     summarize_draws,
     summarize_lattice,
     summarize_point,
+    without_moments,
 )
 from hierjax.inference import Method, Quadrature
 from hierjax.inference.boundary import boundary_posterior
@@ -93,7 +94,7 @@ def fit(
     with jax.enable_x64(precision == "float64"):
         problem = Problem(model, counts, DTYPES[precision], key, progress, checkpoint)
         result = method.run(problem).on_host()
-    return Fit(counts, model, method, precision, result)
+    return Fit(counts, problem.model, method, precision, result)
 
 
 def require_family(model: Model, data: Observations) -> None:
@@ -174,10 +175,8 @@ class Fit(Estimates, Decisions, Draws):
         elif self.draws is not None:
             columns = summarize_draws(self.draws, levels, self.info, reported)
         if not self.is_estimate:
-            exist = self.model.hyperprior.concentration_moments()
-            for column, order in (("mean", 1), ("sd", 2)):
-                if exist < order:
-                    columns[column][[parameter.grows for parameter in reported.each]] = np.nan
+            moments = self.model.moments(self.counts)
+            columns = without_moments(columns, *moments, reported)
         names = ("mean", "sd", "low", "median", "high", "ess_bulk", "ess_tail", "r_hat")
         missing = np.full(len(reported.names), np.nan)
         ordered = {name: columns.get(name, missing) for name in names}

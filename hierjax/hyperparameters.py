@@ -22,6 +22,7 @@ __all__ = [
     "summarize_lattice",
     "summarize_point",
     "wald",
+    "without_moments",
 ]
 
 _BETA_BINOMIAL = BetaBinomial.hyperparameters
@@ -82,6 +83,33 @@ def wald(
 
 Columns = dict[str, Float[np.ndarray, "parameters"]]
 _DIAGNOSTICS = ("ess_bulk", "ess_tail", "r_hat")
+
+
+def without_moments(
+    columns: Columns,
+    concentration: int,
+    mean: int,
+    reported: Hyperparameters = _BETA_BINOMIAL,
+) -> Columns:
+    """Empties what does not exist: numbers found for it would mean nothing.
+
+    Args:
+        columns: Of a summary of a posterior.
+        concentration: How many moments exist of the concentration.
+        mean: How many of the population's mean.
+        reported: The family's hyperparameters.
+
+    Returns:
+        The columns, with NaN for the means and standard deviations that do not exist.
+    """
+    columns = dict(columns)
+    for column, order in (("mean", 1), ("sd", 2)):
+        missing = [
+            (parameter.grows and concentration < order) or (parameter.spreads and mean < order)
+            for parameter in reported.each
+        ]
+        columns[column] = np.where(missing, np.nan, columns[column])
+    return columns
 
 
 def summarize_point(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hierjax.counts import Counts
+from hierjax.observations import Observations
 
 if TYPE_CHECKING:
     from hierjax.checks import LooPit, PredictiveCheck
@@ -18,8 +18,8 @@ class NewUnits:
 
     Attributes:
         labels: What they are called.
-        successes: Their successes.
-        trials: Their trials.
+        values: What was observed of them: successes, events or measurements.
+        sizes: Their trials, exposures or standard errors.
 
     Examples:
         >>> len(NewUnits(("experiment 71",), (4,), (14,)))
@@ -27,8 +27,8 @@ class NewUnits:
     """
 
     labels: tuple[str, ...] = ()
-    successes: tuple[int, ...] = ()
-    trials: tuple[int, ...] = ()
+    values: tuple[int | float, ...] = ()
+    sizes: tuple[int | float, ...] = ()
 
     def __len__(self) -> int:
         """Number of new units, which may be none."""
@@ -76,7 +76,7 @@ class RunRecord:
 
     name: str
     config: Mapping[str, Any]
-    counts: Counts
+    counts: Observations
     fits: Mapping[str, "Fit"]
     failures: Mapping[str, str]
     new_units: NewUnits

@@ -28,6 +28,7 @@ from hierjax.families.hyperparameters import (
 )
 from hierjax.families.protocol import Frame, Support
 from hierjax.families.unit_words import UnitWords
+from hierjax.families.words import Words
 from hierjax.log_gamma import log_gamma_draws, log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
 from hierjax.tally import Tally, TallyArrays
@@ -177,6 +178,10 @@ class BetaBinomial:
     support: ClassVar[Support] = "counts_up_to_size"
     columns: ClassVar[tuple[str, str]] = ("successes", "trials")
     limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    bend: ClassVar[float] = -1.0
+    words: ClassVar[Words] = Words(
+        *("rates", "binomial noise", "Beta", "correlation within units", "1/(alpha+beta)")
+    )
     coordinates: ClassVar[tuple[str, str]] = ("logit_mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
@@ -484,6 +489,11 @@ class BetaBinomial:
         return successes, trials
 
     @staticmethod
+    def variance_function(mean: Batch) -> Batch:
+        """m (1 - m), the variance of one trial."""
+        return mean * (1 - mean)
+
+    @staticmethod
     def spread(population: Population) -> Batch:
         """sqrt(1 / alpha + 1 / beta), nearly the standard deviation of log-odds."""
         return jnp.sqrt(1 / population.alpha + 1 / population.beta)
@@ -533,6 +543,24 @@ class BetaBinomial:
         posterior = BetaBinomial.update(successes, trials, population)
         center = jnp.log(posterior.mean) - jnp.log(posterior.complement)
         return center, BetaBinomial.spread(posterior)
+
+    @staticmethod
+    def no_maximum(
+        successes: Shaped[np.ndarray, "units"], trials: Shaped[np.ndarray, "units"]
+    ) -> str | None:
+        """Says why the likelihood of these counts has no maximum, if it has none."""
+        y, n = successes, trials
+        if not np.any(y) or np.array_equal(y, n):
+            share = "no" if not np.any(y) else "only"
+            return f"the likelihood has no maximum: units have {share} successes"
+        if n.max() <= 1:
+            return "the likelihood does not depend on the concentration: no unit has two trials"
+        if not np.any((y > 0) & (y < n)):
+            return (
+                "the likelihood has no maximum: no unit has 0 < successes < trials, "
+                "so it rises as the concentration falls to 0"
+            )
+        return None
 
     @staticmethod
     def pooled(tally: TallyArrays) -> Scalar:

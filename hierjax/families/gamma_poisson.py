@@ -27,6 +27,7 @@ from hierjax.families.hyperparameters import (
 )
 from hierjax.families.protocol import Frame, Support
 from hierjax.families.unit_words import UnitWords
+from hierjax.families.words import Words
 from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
 from hierjax.tally import distinct_pairs
@@ -172,6 +173,10 @@ class GammaPoisson:
     support: ClassVar[Support] = "counts"
     columns: ClassVar[tuple[str, str]] = ("events", "exposures")
     limits: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    bend: ClassVar[float] = 0.0
+    words: ClassVar[Words] = Words(
+        *("rates", "Poisson noise", "Gamma", "variance over the mean", "1/rate")
+    )
     coordinates: ClassVar[tuple[str, str]] = ("log_mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
@@ -179,7 +184,7 @@ class GammaPoisson:
             Hyperparameter(
                 *("log_concentration", _LOG_CONCENTRATION, IDENTITY, "log b", "log concentration")
             ),
-            Hyperparameter("mean", _LOG_MEAN, LOG, "a / b", "mean rate"),
+            Hyperparameter("mean", _LOG_MEAN, LOG, "a / b", "mean rate", spreads=True),
             Hyperparameter(
                 *("concentration", _LOG_CONCENTRATION, LOG, "b", "concentration"), grows=True
             ),
@@ -443,6 +448,11 @@ class GammaPoisson:
         return events, exposure
 
     @staticmethod
+    def variance_function(mean: Batch) -> Batch:
+        """m, the variance of the events in one unit of exposure."""
+        return mean
+
+    @staticmethod
     def spread(population: Population) -> Batch:
         """1 / sqrt(shape), nearly the standard deviation of log-rates."""
         return jnp.sqrt(population.dispersion / population.mean)
@@ -505,6 +515,15 @@ class GammaPoisson:
         """Log of the posterior mean, and the posterior's spread."""
         posterior = GammaPoisson.update(events, exposure, population)
         return jnp.log(posterior.mean), GammaPoisson.spread(posterior)
+
+    @staticmethod
+    def no_maximum(
+        events: Shaped[np.ndarray, "units"], exposures: Shaped[np.ndarray, "units"]
+    ) -> str | None:
+        """Says why the likelihood of these events has no maximum, if it has none."""
+        if np.any(events):
+            return None
+        return "the likelihood has no maximum: no unit has events, so it rises as the mean falls"
 
     @staticmethod
     def pooled(tally: GammaPoissonTally) -> Scalar:

@@ -124,6 +124,7 @@ class Hyperparameter:
         words: What a reader calls it; empty where the symbol is all there is.
         grows: Whether it grows without bound with the concentration, so that its posterior has
             the moments that the concentration's has, and no others.
+        spreads: Whether it may be ever larger as the concentration falls: so too with the mean's.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Hyperparameter:
     symbol: str
     words: str = ""
     grows: bool = False
+    spreads: bool = False
 
     @property
     def heading(self) -> str:
@@ -225,11 +227,11 @@ class Hyperparameters:
 
     @property
     def _answers(self) -> dict[str, tuple[Direction, Scale]]:
-        """What has a posterior mean: those that grow are replaced by their directions."""
+        """What has a posterior mean: those that may not are replaced by their directions."""
         return {
-            (p.direction.name if p.grows else p.name): (
+            (p.direction.name if p.grows or p.spreads else p.name): (
                 p.direction,
-                IDENTITY if p.grows else p.scale,
+                IDENTITY if p.grows or p.spreads else p.scale,
             )
             for p in self.each
         }

@@ -25,6 +25,7 @@ from hierjax.families.hyperparameters import (
 )
 from hierjax.families.protocol import Frame, Support
 from hierjax.families.unit_words import UnitWords
+from hierjax.families.words import Words
 from hierjax.special import LOG_SQRT_2PI
 
 __all__ = ["Effect", "NormalNormal", "NormalTally", "Population", "Seen"]
@@ -144,10 +145,15 @@ class NormalNormal:
     support: ClassVar[Support] = "reals"
     columns: ClassVar[tuple[str, str]] = ("values", "errors")
     limits: ClassVar[tuple[float, float]] = (float("-inf"), float("inf"))
+    bend: ClassVar[float] = 0.0
+    words: ClassVar[Words] = Words(
+        *("effects", "their standard errors", "normal distribution"),
+        *("variance of effects", "tau^2"),
+    )
     coordinates: ClassVar[tuple[str, str]] = ("mean", "log_concentration")
     hyperparameters: ClassVar[Hyperparameters] = Hyperparameters(
         (
-            Hyperparameter("mean", _MEAN, IDENTITY, "μ", "mean effect"),
+            Hyperparameter("mean", _MEAN, IDENTITY, "μ", "mean effect", spreads=True),
             Hyperparameter(
                 *("log_concentration", _LOG_CONCENTRATION, IDENTITY),
                 *("-2 log τ", "log concentration"),
@@ -155,7 +161,9 @@ class NormalNormal:
             Hyperparameter(
                 *("concentration", _LOG_CONCENTRATION, LOG, "1 / τ²", "concentration"), grows=True
             ),
-            Hyperparameter("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"),
+            Hyperparameter(
+                *("tau", _LOG_TAU, LOG, "τ", "standard deviation of the effects"), spreads=True
+            ),
         )
     )
     unit_words: ClassVar[UnitWords] = UnitWords(
@@ -356,6 +364,11 @@ class NormalNormal:
         return value / (error * error), 1 / (error * error)
 
     @staticmethod
+    def variance_function(mean: Batch) -> Batch:
+        """One, the variance of a measurement of weight one."""
+        return jnp.ones_like(mean)
+
+    @staticmethod
     def spread(population: Population) -> Batch:
         """Tau itself."""
         return population.tau
@@ -407,6 +420,13 @@ class NormalNormal:
         """Mean and standard deviation of the posterior."""
         posterior = NormalNormal.update(value, error, population)
         return posterior.mean, posterior.tau
+
+    @staticmethod
+    def no_maximum(
+        values: Shaped[np.ndarray, "units"], errors: Shaped[np.ndarray, "units"]
+    ) -> str | None:
+        """The likelihood always has a maximum."""
+        return None
 
     @staticmethod
     def pooled(tally: NormalTally) -> Scalar:

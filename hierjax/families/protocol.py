@@ -9,6 +9,7 @@ from hierjax.families.diagram import Diagram
 from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.families.unit_words import UnitWords
+from hierjax.families.words import Words
 
 __all__ = ["AnyFamily", "Family", "Frame", "Support"]
 
@@ -65,6 +66,9 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         support: What is observed.
         columns: What the value and the size of a unit are called.
         limits: Open range of a unit's parameter.
+        bend: v2, half the second derivative of the variance function V: the population's variance
+            is V(m) phi / (1 - v2 phi).
+        words: What messages call its parts.
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
@@ -76,6 +80,8 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
     support: ClassVar[Support]
     columns: ClassVar[tuple[str, str]]
     limits: ClassVar[tuple[float, float]]
+    bend: ClassVar[float]
+    words: ClassVar[Words]
     coordinates: ClassVar[tuple[str, str]]
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
@@ -170,6 +176,10 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         """What of a unit's data enters its update: t and v."""
         ...
 
+    def variance_function(self, mean: Batch, /) -> Batch:
+        """V(m): the variance of the raw rate t/v of a unit of weight one whose parameter is m."""
+        ...
+
     def spread(self, population: Population, /) -> Batch:
         """About the standard deviation of the place of a unit."""
         ...
@@ -183,7 +193,7 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         ...
 
     def excess(self, population: Population, place: Batch, /) -> Batch:
-        """The mean less the parameter at a place, with digits where both are near a limit."""
+        """The mean less the parameter at a place, m - m0, with digits near the limits too."""
         ...
 
     def draw(self, key: Key[Array, ""], population: Population, /) -> Batch:
@@ -211,6 +221,12 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
 
     def place(self, value: Batch, size: Batch, population: Population, /) -> tuple[Batch, Batch]:
         """About the mean and standard deviation of a unit's place given its data."""
+        ...
+
+    def no_maximum(
+        self, values: Shaped[np.ndarray, "units"], sizes: Shaped[np.ndarray, "units"], /
+    ) -> str | None:
+        """Says why the likelihood of these data has no maximum, if it has none."""
         ...
 
     def pooled(self, tally: Arrays, /) -> Scalar:

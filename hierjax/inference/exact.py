@@ -9,7 +9,6 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hierjax.hyperpriors import check_proper
 from hierjax.inference.quadrature import quadrature
 from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.stopwatch import Stopwatch
@@ -28,7 +27,7 @@ class Quadrature:
 
     Args:
         rows: Lattice rows, each of one log-concentration, even.
-        columns: Nodes of logit-mean in every row, even.
+        columns: Nodes of the location in every row, even.
         tolerance: Largest difference allowed, in posterior standard deviations, between the rule
             and the one with every second row and column. It bounds the coarser rule's error; the
             finer rule's is about its square.
@@ -50,8 +49,7 @@ class Quadrature:
 
     def run(self, problem: Problem) -> Result:
         """Integrates, refining where needed; see `Quadrature`."""
-        tally = jax.tree.map(jnp.asarray, problem.tally())
-        check_proper(problem.model.hyperprior, float(tally.interior))
+        tally = jax.tree.map(jnp.asarray, problem.proper_tally())
         tolerance = max(self.tolerance, _FLOOR[problem.dtype])
         with Stopwatch() as watch:
             for refinement in range(self.max_refinements + 1):

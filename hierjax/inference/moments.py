@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.families import AnyFamily
 from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.posterior import HyperPosterior
@@ -24,65 +24,74 @@ class MomentEstimate(NamedTuple):
     """Moments of the population.
 
     Attributes:
-        mean: Estimated population mean of theta.
-        correlation: Estimated 1 / (alpha + beta + 1), the correlation of two trials of a unit.
-            At or below 0 there is no overdispersion; at or above 1 no Beta matches.
+        mean: Estimated population mean.
+        variation: Estimated population variance over V(mean): of the beta-binomial the correlation
+            of two trials of a unit, 1 / (alpha + beta + 1). At or below 0 there is no
+            overdispersion; from a family's bound on, 1 for the beta-binomial, nothing matches.
     """
 
     mean: Float[Array, ""]
-    correlation: Float[Array, ""]
+    variation: Float[Array, ""]
 
 
-def raw_rates(successes: Units, trials: Units, weights: Units) -> MomentEstimate:
-    r"""Matches the mean and the population variance of the raw rates y/n.
+def raw_rates(family: AnyFamily, values: Units, sizes: Units, weights: Units) -> MomentEstimate:
+    r"""Matches the mean and the population variance of the raw rates t/v.
 
-    .. math:: \alpha + \beta = \frac{m (1 - m)}{v} - 1
-
-    Every unit counts alike, and the binomial noise of the rates is taken for variation between
-    units (the classic estimate; Gelman et al., *Bayesian Data Analysis*, sec. 5.1). Units without
-    trials have no rate and are left out.
+    Every unit counts alike, and the noise of the rates is taken for variation between units (the
+    classic estimate; Gelman et al., *Bayesian Data Analysis*, sec. 5.1). Units without any weight
+    v, such as trials, have no rate and are left out.
 
     Args:
-        successes: y of every unit.
-        trials: n of every unit.
+        family: Conjugate family.
+        values: What is observed of every unit.
+        sizes: What is known of it.
         weights: Times that each unit counts.
 
     Returns:
         The estimate.
     """
-    weights = jnp.where(trials > 0, weights, 0.0)
-    rate = successes / jnp.where(trials > 0, trials, 1.0)
+    t, v = family.statistic(values, sizes)
+    weights = jnp.where(v > 0, weights, 0.0)
+    rate = t / jnp.where(v > 0, v, 1.0)
     total = jnp.sum(weights)
     mean = jnp.sum(weights * rate) / total
     variance = jnp.sum(weights * (rate - mean) ** 2) / total
-    return MomentEstimate(mean, variance / (mean * (1 - mean)))
+    return MomentEstimate(mean, variance / family.variance_function(mean))
 
 
-def noise_corrected(successes: Units, trials: Units, weights: Units) -> MomentEstimate:
-    r"""Matches the trial-weighted mean and variance, with the binomial noise taken out.
+def noise_corrected(
+    family: AnyFamily, values: Units, sizes: Units, weights: Units
+) -> MomentEstimate:
+    r"""Matches the weighted mean and variance, with the noise of the units taken out.
 
-    .. math:: E\Big[\sum_j n_j (p_j - \hat m)^2\Big] =
-        m (1 - m) \big[(J - 1)(1 - \rho) + (N - \textstyle\sum_j n_j^2 / N)\,\rho\big]
+    With raw rates r = t/v, the variance function V(m) and its bend v2 (-1 for the
+    beta-binomial, else 0), and the population's variance V(m) rho,
 
-    solved for rho = 1 / (alpha + beta + 1) (Kleinman 1973, *JASA* 68:46-54, eq. 2.3 and 2.5 with
-    weights n_j).
+    .. math:: E\Big[\sum_j v_j (r_j - \hat m)^2\Big] =
+        V(m) \big[(J - 1)(1 + v_2 \rho) + (N - \textstyle\sum_j v_j^2 / N)\,\rho\big]
+
+    solved for rho. For binomial counts this is Kleinman's estimate (1973, *JASA* 68:46-54, eq. 2.3
+    and 2.5 with weights n_j), for measurements DerSimonian and Laird's (1986, *Controlled Clinical
+    Trials* 7:177-188).
 
     Args:
-        successes: y of every unit.
-        trials: n of every unit.
+        family: Conjugate family.
+        values: What is observed of every unit.
+        sizes: What is known of it.
         weights: Times that each unit counts.
 
     Returns:
         The estimate.
     """
-    rate = successes / jnp.where(trials > 0, trials, 1.0)
-    total = jnp.sum(weights * trials)
-    mean = jnp.sum(weights * successes) / total
-    scatter = jnp.sum(weights * trials * (rate - mean) ** 2) / (mean * (1 - mean))
-    share = trials / total
-    noise = jnp.sum(jnp.where(trials > 0, weights * (1 - share), 0.0))
-    between = jnp.sum(weights * trials * (1 - share))
-    return MomentEstimate(mean, (scatter - noise) / (between - noise))
+    t, v = family.statistic(values, sizes)
+    rate = t / jnp.where(v > 0, v, 1.0)
+    total = jnp.sum(weights * v)
+    mean = jnp.sum(weights * t) / total
+    scatter = jnp.sum(weights * v * (rate - mean) ** 2) / family.variance_function(mean)
+    share = v / total
+    noise = jnp.sum(jnp.where(v > 0, weights * (1 - share), 0.0))
+    between = jnp.sum(weights * v * (1 - share))
+    return MomentEstimate(mean, (scatter - noise) / (between + family.bend * noise))
 
 
 _ESTIMATORS = {"noise_corrected": noise_corrected, "raw_rates": raw_rates}
@@ -90,15 +99,15 @@ _ESTIMATORS = {"noise_corrected": noise_corrected, "raw_rates": raw_rates}
 
 @partial(jax.jit, static_argnums=(0, 1))
 def estimate(
-    family: BetaBinomial, estimator: str, successes: Units, trials: Units, weights: Units
+    family: AnyFamily, estimator: str, values: Units, sizes: Units, weights: Units
 ) -> tuple[MomentEstimate, Float[Array, "2"], Float[Array, "2 2"]]:
     """The moments, the working coordinates that have them, and their jackknife covariance.
 
     Args:
         family: Conjugate family.
         estimator: Which of the estimators of `Moments`.
-        successes: y of every unit.
-        trials: n of every unit; units of none do not count.
+        values: What is observed of every unit.
+        sizes: What is known of it; units without weight do not count.
         weights: Times that each unit counts.
 
     Returns:
@@ -106,14 +115,15 @@ def estimate(
     """
 
     def moments(weights: Units) -> MomentEstimate:
-        return _ESTIMATORS[estimator](successes, trials, weights)
+        return _ESTIMATORS[estimator](family, values, sizes, weights)
 
     def eta(weights: Units) -> Float[Array, "2"]:
-        mean, correlation = moments(weights)
-        return family.unconstrain(Population(mean, 1 - mean, correlation / (1 - correlation)))
+        mean, variation = moments(weights)
+        dispersion = variation / (1 + family.bend * variation)
+        return jnp.stack([family.place_of(mean), -jnp.log(dispersion)])
 
     influence = jax.jacrev(eta)(weights)
-    units = jnp.sum(jnp.where(trials > 0, weights, 0.0))
+    units = jnp.sum(jnp.where(family.statistic(values, sizes)[1] > 0, weights, 0.0))
     correction = jnp.where(units > 1, units / (units - 1), jnp.nan)
     covariance = (influence * weights) @ influence.T * correction
     return moments(weights), eta(weights), covariance
@@ -128,9 +138,9 @@ class Moments:
     ch. 6).
 
     Args:
-        estimator: `noise_corrected` weights units by trials and takes the binomial noise out, as
-            the Type-2 likelihood does; `raw_rates` matches the raw rates' mean and population
-            variance, as in the classic example.
+        estimator: `noise_corrected` weights units by trials, exposure or precision and takes the
+            noise out, as the Type-2 likelihood does; `raw_rates` matches the raw rates' mean and
+            population variance, as in the classic example.
 
     Example:
         >>> import hierjax as hj
@@ -145,47 +155,45 @@ class Moments:
 
     def run(self, problem: Problem) -> Result:
         """Estimates on the host's behalf; see `Moments`."""
-        counts = problem.counts
-        given = np.ones(len(counts)) if counts.weights is None else counts.weights
-        data = (counts.successes, counts.trials, given)
-        arrays = tuple(jnp.asarray(values, problem.dtype) for values in data)
+        family, weights = problem.model.family, problem.counts.weights
+        values, sizes = problem.data
+        given = np.ones(len(values)) if weights is None else weights
+        arrays = tuple(jnp.asarray(x, problem.dtype) for x in (values, sizes, given))
         with Stopwatch() as watch:
             found, eta, covariance = jax.block_until_ready(
-                estimate(problem.model.family, self.estimator, *arrays)
+                estimate(family, self.estimator, *arrays)
             )
-        mean, correlation = (float(value) for value in found)
-        info = {"mean": mean, "correlation": correlation}
-        if not (0 < mean < 1 and _rounding(problem) < correlation < 1):
-            return self._degenerate(problem, mean, correlation, info, watch.seconds)
+        mean, variation = (float(value) for value in found)
+        info = {"mean": mean, family.words.variation.split()[0]: variation}
+        (low, high), bound = family.limits, -1 / family.bend if family.bend else np.inf
+        rounding = 8 * float(np.finfo(problem.dtype).eps) * self._unit(problem)
+        inside = low < mean < high and variation < bound
+        if not inside:
+            message = (
+                f"no {family.words.population} has these moments: expected the mean inside "
+                f"({low:g}, {high:g}) and {family.words.variation} below {bound:g}, "
+                f"found mean {mean:.4g}, {family.words.variation} {variation:.4g}"
+            )
+            return Result(None, Status.FAILED, message, info=info, seconds=watch.seconds)
+        status, message = Status.CONVERGED, ""
+        if variation <= rounding:
+            status, covariance = Status.BOUNDARY, None
+            eta = jnp.asarray([family.host_place_of(np.asarray(mean)), np.inf], problem.dtype)
+            message = (
+                f"the {family.words.parameters} vary no more than {family.words.noise}: complete "
+                f"pooling (estimated {family.words.variation} {variation:.4g})"
+            )
         return Result(
             HyperPosterior.at(eta),
-            Status.CONVERGED,
-            covariance=np.asarray(covariance),
+            status,
+            message,
+            covariance=None if covariance is None else np.asarray(covariance),
             info=info,
             seconds=watch.seconds,
         )
 
-    def _degenerate(
-        self,
-        problem: Problem,
-        mean: float,
-        correlation: float,
-        info: dict[str, float],
-        seconds: dict[str, float],
-    ) -> Result:
-        if 0 < mean < 1 and correlation <= _rounding(problem):
-            eta = jnp.array([np.log(mean) - np.log1p(-mean), np.inf], problem.dtype)
-            message = (
-                "the rates vary no more than binomial noise: complete pooling "
-                f"(estimated correlation within units {correlation:.4g})"
-            )
-            pooled = HyperPosterior.at(eta)
-            return Result(pooled, Status.BOUNDARY, message, info=info, seconds=seconds)
-        found = f"mean {mean:.4g}, correlation within units {correlation:.4g}"
-        message = f"no Beta has these moments: expected both inside (0, 1), found {found}"
-        return Result(None, Status.FAILED, message, info=info, seconds=seconds)
-
-
-def _rounding(problem: Problem) -> float:
-    """A correlation that rounding alone can make of equal rates."""
-    return 8 * float(np.finfo(problem.dtype).eps)
+    @staticmethod
+    def _unit(problem: Problem) -> float:
+        """What a variation is to be compared with: rounding alone can make one of equal rates."""
+        _, weights = problem.model.family.statistic(*problem.data)
+        return float(1 / np.mean(weights, where=np.asarray(weights) > 0))

@@ -1,10 +1,10 @@
 """Quadrature: the exact posterior of the hyperparameters, deterministically.
 
-The posterior of (logit_mean, log_concentration) is two-dimensional, smooth and analytic, so the
+The posterior of the working coordinates is two-dimensional, smooth and analytic, so the
 trapezoidal rule on a lattice that follows it converges exponentially (Trefethen & Weideman 2014,
 "The exponentially convergent trapezoidal rule"). Rows of the lattice have one log-concentration
 and are placed by a hyperbolic sine, which reaches the tail exp(-w/2) with few of them; within a
-row nodes are centred and scaled by the conditional mode and curvature of logit_mean.
+row nodes are centred and scaled by the location's conditional mode and curvature.
 """
 
 import math
@@ -19,7 +19,6 @@ from jaxtyping import Array, Bool, Float, Key
 from hierjax.inference.row_placing import place_rows
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
-from hierjax.tally import TallyArrays
 
 __all__ = ["Lattice", "QuadratureResult", "draw", "propose", "quadrature"]
 
@@ -36,8 +35,8 @@ class Lattice(NamedTuple):
 
     Attributes:
         log_concentration: w of every row.
-        center: Conditional mode of logit_mean in every row.
-        scale: Conditional standard deviation of logit_mean, by curvature.
+        center: Conditional mode of the location in every row.
+        scale: Conditional standard deviation of the location, by curvature.
         row_center: w at which rows are densest.
         row_scale: Unit of the rows' stretching.
         row_start: Hidden coordinate of the first row.
@@ -60,9 +59,9 @@ class Lattice(NamedTuple):
         columns = self.log_density.shape[-1]
         return 2 * _column_reach(columns) / (columns - 1)
 
-    def column_position(self, logit_mean: Float[Any, "*batch 1"]) -> Float[Any, "*batch rows"]:
-        """Where logit-means lie in every row, in steps from the first node; NumPy's on the host."""
-        relative = (logit_mean - self.center) / self.scale
+    def column_position(self, location: Float[Any, "*batch 1"]) -> Float[Any, "*batch rows"]:
+        """Where locations lie in every row, in steps from the first node; NumPy's on the host."""
+        relative = (location - self.center) / self.scale
         arcsinh = jnp.arcsinh if isinstance(relative, jax.Array) else np.arcsinh
         hidden = arcsinh(_COLUMN_STRETCH * relative) / _COLUMN_STRETCH
         return hidden / self.column_step + 0.5 * (self.log_density.shape[-1] - 1)
@@ -89,7 +88,7 @@ class QuadratureResult(NamedTuple):
     Attributes:
         posterior: Lattice nodes with weights.
         lattice: Where they are.
-        log_evidence: Log of the integral of likelihood times hyperprior over (alpha, beta).
+        log_evidence: Log of the integral of likelihood times hyperprior.
         error_estimate: Largest difference, relative to the posterior standard deviations, between
             this rule and the one with every second row and column. It bounds the coarser rule's
             error; this rule's is about its square.
@@ -105,8 +104,8 @@ class QuadratureResult(NamedTuple):
 
 def _log_posteriors(
     model: Model,
-    tally: TallyArrays,
-    logit_mean: Float[Array, "rows columns"],
+    tally: Any,
+    location: Float[Array, "rows columns"],
     log_concentration: Float[Array, "rows"],
 ) -> Float[Array, "rows columns"]:
     """Log-posterior densities, of so many rows at a time that memory is bounded.
@@ -118,10 +117,9 @@ def _log_posteriors(
         u, w = place
         return jax.vmap(lambda u: model.log_posterior(tally, jnp.stack([u, w])))(u)
 
-    places = (logit_mean, log_concentration)
-    terms = tally.pair_trials.size + tally.trials_above.size
-    batch = max(1, _CELLS // (terms * logit_mean.shape[1]))
-    if batch >= len(logit_mean):
+    places = (location, log_concentration)
+    batch = max(1, _CELLS // (tally.terms * location.shape[1]))
+    if batch >= len(location):
         return jax.vmap(row)(places)
     return jax.lax.map(row, places, batch_size=batch)
 
@@ -145,7 +143,7 @@ def _summary(
 
 def quadrature(
     model: Model,
-    tally: TallyArrays,
+    tally: Any,
     rows: int = 72,
     columns: int = 64,
     placing: int | None = None,
@@ -160,7 +158,7 @@ def quadrature(
         model: Family and hyperprior; the posterior must be proper.
         tally: The units.
         rows: Number of log-concentrations, even.
-        columns: Number of logit-means in each row, even.
+        columns: Number of locations in each row, even.
         placing: Number of rows on which conditional modes are sought; by default all. Between
             them modes are interpolated, which moves nodes and changes no integral.
 
@@ -176,7 +174,7 @@ def quadrature(
         -159.11
     """
     tally = jax.tree.map(jnp.asarray, tally)
-    dtype = tally.units.dtype
+    dtype = tally.dtype
     placed = place_rows(model, tally, rows, placing)
     w, center, scale, row_center, row_scale, *_ = placed
     hidden = placed.hidden(rows)
@@ -215,7 +213,7 @@ def quadrature(
 
 def draw(
     model: Model,
-    tally: TallyArrays,
+    tally: Any,
     result: QuadratureResult,
     key: Key[Array, ""],
     draws: int,
@@ -252,7 +250,7 @@ def draw(
 
 @partial(jax.jit, static_argnums=4)
 def propose(
-    model: Model, tally: TallyArrays, lattice: Lattice, key: Key[Array, ""], proposals: int
+    model: Model, tally: Any, lattice: Lattice, key: Key[Array, ""], proposals: int
 ) -> tuple[Float[Array, "draws 2"], Bool[Array, "draws"]]:
     """Proposals under the lattice's envelope, and which of them are draws; see `draw`."""
     rows, columns = lattice.log_density.shape

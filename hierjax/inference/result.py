@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax.counts import Counts
 from hierjax.errors import ModelError
-from hierjax.hyperpriors import check_proper
+from hierjax.hyperpriors import Scaled, check_proper
 from hierjax.inference.quadrature import Lattice
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 
 __all__ = ["Problem", "Progress", "Result", "Status", "UnitData"]
@@ -49,8 +50,8 @@ class Problem:
     """All that a method is given.
 
     Attributes:
-        model: Family and hyperprior.
-        counts: Validated counts.
+        model: Family and hyperprior, with a scale from the units if it had none.
+        counts: Validated observations of the model's family.
         dtype: Floating type to compute in.
         key: Typed random key; None for methods that need none.
         progress: Called with steps done and steps in all.
@@ -59,12 +60,16 @@ class Problem:
     """
 
     model: Model
-    counts: Counts
+    counts: Observations
     dtype: type
     key: Key[Array, ""] | None = None
     progress: Progress | None = None
     checkpoint: Path | None = None
     start: Float[np.ndarray, "2"] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model.hyperprior, Scaled):
+            object.__setattr__(self, "model", self.model.scaled(self.tally()))
 
     @property
     def data(self) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +79,10 @@ class Problem:
 
     def tally(self) -> Any:
         """The units' tally, as arrays of the right type."""
+        return self._tally
+
+    @cached_property
+    def _tally(self) -> Any:
         return self.model.family.tally(*self.data, self.counts.weights, self.dtype)
 
     def proper_tally(self) -> Any:

@@ -1,14 +1,14 @@
 """Where the rows of quadrature's lattice go, and each row's conditional mode and scale."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from hierjax.families.protocol import Frame
 from hierjax.model import Model
-from hierjax.tally import TallyArrays
 
 __all__ = ["Rows", "place_rows"]
 
@@ -22,15 +22,17 @@ _DROP_PER_ROW = 42 / 64
 
 def _row_map(
     model: Model,
-    tally: TallyArrays,
+    tally: Any,
+    frame: Frame,
     closeness: float,
     log_concentration: Float[Array, ""],
     guess: Float[Array, ""],
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Conditional mode and scale of logit_mean, and the Laplace log-mass of the row."""
+    """Conditional mode and scale of the location, in its frame, and the row's log-mass."""
 
     def target(u: Float[Array, ""]) -> Float[Array, ""]:
-        return model.log_posterior(tally, jnp.stack([u, log_concentration]))
+        location = frame.location + frame.scale * u
+        return model.log_posterior(tally, jnp.stack([location, log_concentration]))
 
     def derivatives(u: Float[Array, ""]) -> tuple[Float[Array, ""], ...]:
         """Value, slope and curvature, all forward: one variable, so nothing to reverse."""
@@ -111,7 +113,7 @@ class Rows(NamedTuple):
         return jnp.linspace(start, end, size, dtype=start.dtype)
 
 
-def place_rows(model: Model, tally: TallyArrays, rows: int, placing: int | None) -> Rows:
+def place_rows(model: Model, tally: Any, rows: int, placing: int | None) -> Rows:
     """Finds where the log-concentration's marginal lives, zooming from the whole line.
 
     Args:
@@ -124,8 +126,12 @@ def place_rows(model: Model, tally: TallyArrays, rows: int, placing: int | None)
     Returns:
         The rows on which modes were sought.
     """
+    # Placing nodes changes no integral: nothing is to be differentiated here.
+    model, tally = jax.lax.stop_gradient((model, tally))
+    frame, family = model.family.frame(tally), model.family
+    origin, first = frame.log_concentration, (family.start(tally) - frame.location) / frame.scale
     sought = placing or rows
-    dtype = tally.units.dtype
+    dtype = tally.dtype
     cutoff, limit = _cutoff(dtype)
     drop = min(cutoff, _DROP_PER_ROW * rows)
     closeness = float(jnp.finfo(dtype).eps) ** 0.5 if placing is None else _CLOSE
@@ -138,7 +144,7 @@ def place_rows(model: Model, tally: TallyArrays, rows: int, placing: int | None)
         hidden = now.hidden(sought)
         w = now.row_center + now.row_scale * jnp.sinh(hidden)
         guess = jnp.interp(w, before.log_concentration, before.mode)
-        mode, scale, mass = jax.vmap(partial(_row_map, model, tally, closeness))(w, guess)
+        mode, scale, mass = jax.vmap(partial(_row_map, model, tally, frame, closeness))(w, guess)
         now = now._replace(log_concentration=w, mode=mode, scale=scale)
 
         mass = jnp.where(jnp.isfinite(mass), mass, -jnp.inf)
@@ -153,10 +159,10 @@ def place_rows(model: Model, tally: TallyArrays, rows: int, placing: int | None)
         gap = w[jnp.minimum(best + 1, sought - 1)] - w[jnp.maximum(best - 1, 0)]
         return now, (w[best], jnp.maximum(width, gap) / 4, low, high)
 
-    # Placing nodes changes no integral: nothing is to be differentiated here.
-    model, tally = jax.lax.stop_gradient((model, tally))
-    logit = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
-    bounds = tuple(jnp.asarray(x, dtype) for x in (3.0, 3.0, -limit, limit))
-    anywhere = jnp.linspace(-limit, limit, sought, dtype=dtype)
-    start = Rows(anywhere, jnp.full(sought, logit), jnp.ones(sought, dtype), *bounds)
-    return jax.lax.fori_loop(0, _ZOOMS + 1, place, (start, bounds))[0]
+    center, width, reach = (jnp.asarray(x, dtype) for x in (3.0, 3.0, limit))
+    bounds = (origin + center, width, origin - reach, origin + reach)
+    anywhere = origin + jnp.linspace(-limit, limit, sought, dtype=dtype)
+    start = Rows(anywhere, jnp.full(sought, first), jnp.ones(sought, dtype), *bounds)
+    found = jax.lax.fori_loop(0, _ZOOMS + 1, place, (start, bounds))[0]
+    mode = frame.location + frame.scale * found.mode
+    return found._replace(mode=mode, scale=frame.scale * found.scale)

@@ -19,7 +19,6 @@ from hierjax.inference.result import Problem
 from hierjax.inference.spreading import spread
 from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.tally import TallyArrays
 
 __all__ = [
     "OVERDISPERSION",
@@ -60,7 +59,7 @@ class Kernel(Protocol):
 
 @partial(jax.jit, static_argnames="chains")
 def overdispersed_starts(
-    model: Model, tally: TallyArrays, key: Key[Array, ""], chains: int
+    model: Model, tally: Any, key: Key[Array, ""], chains: int
 ) -> Float[Array, "chains 2"]:
     """Starting points spread three times as widely as the posterior near its best start.
 
@@ -73,16 +72,17 @@ def overdispersed_starts(
     Returns:
         Working coordinates, one row a chain.
     """
-    pooled = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
-    w = jnp.arange(-2, 13).astype(pooled.dtype)
-    points = jnp.stack([jnp.full_like(w, pooled), w], axis=-1)
+    frame, start = model.family.frame(tally), model.family.start(tally)
+    w = frame.log_concentration + jnp.arange(-2, 13).astype(start.dtype)
+    points = jnp.stack([jnp.full_like(w, start), w], axis=-1)
 
     def target(eta: Float[Array, "2"]) -> Float[Array, ""]:
         return model.log_posterior(tally, eta)
 
     center = points[jnp.argmax(jax.vmap(target)(points))]
     information = -jnp.diagonal(jax.jacfwd(jax.jacfwd(target))(center))
-    spread = jax.lax.rsqrt(jnp.maximum(information, 1.0))
+    least = jnp.stack([1 / frame.scale**2, jnp.ones_like(frame.scale)])
+    spread = jax.lax.rsqrt(jnp.maximum(information, least))
     away = OVERDISPERSION * spread * jax.random.normal(key, (chains, 2), center.dtype)
     # A hyperprior may fall faster than its curvature at the center tells: come back by halves.
     nearer = center + away * 2.0 ** -jnp.arange(_HALVINGS).astype(center.dtype)[:, None, None]

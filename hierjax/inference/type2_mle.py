@@ -10,17 +10,16 @@ from jaxtyping import Array, Bool, Float, Int
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.families import AnyFamily
 from hierjax.inference.ascent import Optimizer, ascend, derivatives
 from hierjax.inference.result import Problem, Result, Status
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
 from hierjax.posterior import HyperPosterior
-from hierjax.tally import TallyArrays
 
 __all__ = ["Optimum", "Type2MLE", "type2_mle"]
 
-_START_CONCENTRATIONS = tuple(range(-2, 13))
+_CONCENTRATIONS = tuple(range(-2, 13))
 
 
 class Optimum(NamedTuple):
@@ -36,7 +35,7 @@ class Optimum(NamedTuple):
         path: Working coordinates before each step (of the steps after the 1000th, only the last),
             then where the ascent ended, repeated.
         path_log_marginal: Log-marginal likelihood along the path.
-        pooled: Working coordinate logit(m) of complete pooling.
+        pooled: First working coordinate of complete pooling.
         pooled_log_marginal: Log-marginal likelihood of complete pooling, phi = 0.
         pooled_slope: Its one-sided derivative in phi there.
     """
@@ -61,25 +60,23 @@ class Optimum(NamedTuple):
         return (self.pooled_slope <= 0) & highest
 
 
-def _start(model: Model, tally: TallyArrays) -> Float[Array, "2"]:
+def _start(model: Model, tally: Any) -> Float[Array, "2"]:
     """The best of a few concentrations at the pooled mean."""
-    pooled = jnp.log(tally.total_successes + 0.5) - jnp.log(tally.total_failures + 0.5)
-    w = jnp.asarray(_START_CONCENTRATIONS, pooled.dtype)
+    pooled = model.family.start(tally)
+    w = model.family.frame(tally).log_concentration + jnp.asarray(_CONCENTRATIONS, pooled.dtype)
     points = jnp.stack([jnp.full_like(w, pooled), w], axis=-1)
     return points[jnp.argmax(jax.vmap(lambda eta: model.log_marginal(tally, eta))(points))]
 
 
 def _pooled(
-    family: BetaBinomial, tally: TallyArrays
+    family: AnyFamily, tally: Any
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    total = tally.total_successes + tally.total_failures
-    m, c = tally.total_successes / total, tally.total_failures / total
+    place = family.pooled(tally)
 
     def at(phi: Float[Array, ""]) -> Float[Array, ""]:
-        return family.log_marginal_tally(tally, Population(m, c, phi))
+        return family.log_marginal_tally(tally, family.population_at(place, phi))
 
-    value, slope = jax.value_and_grad(at)(jnp.zeros_like(m))
-    return jnp.log(m) - jnp.log(c), value, slope
+    return place, *jax.value_and_grad(at)(jnp.zeros_like(place))
 
 
 def _polish(
@@ -96,7 +93,7 @@ def _polish(
 @partial(jax.jit, static_argnames=("optimizer", "max_steps"))
 def type2_mle(
     model: Model,
-    tally: TallyArrays,
+    tally: Any,
     tolerance: Float[Array, ""],
     learning_rate: Float[Array, ""] | None = None,
     start: Float[Array, "2"] | None = None,
@@ -104,7 +101,7 @@ def type2_mle(
     optimizer: Optimizer = "lbfgs",
     max_steps: int = 2000,
 ) -> Optimum:
-    r"""Ascends the log-marginal likelihood per unit in (logit_mean, log_concentration).
+    r"""Ascends the log-marginal likelihood per unit in the working coordinates.
 
     .. math:: \hat\eta = \arg\max_\eta \frac{1}{J} \sum_j \log p(y_j \mid \eta)
 
@@ -124,26 +121,28 @@ def type2_mle(
     Returns:
         The optimum and the path to it.
     """
-    units = tally.units
+    units, frame = tally.weight, model.family.frame(tally)
+    origin = jnp.stack([frame.location, jnp.zeros_like(frame.location)])
+    unit = jnp.stack([frame.scale, jnp.ones_like(frame.scale)])
 
-    def scaled(eta: Float[Array, "2"]) -> Float[Array, ""]:
-        return model.log_marginal(tally, eta) / units
+    def scaled(x: Float[Array, "2"]) -> Float[Array, ""]:
+        return model.log_marginal(tally, origin + unit * x) / units
 
-    start = _start(model, tally) if start is None else start
+    start = ((_start(model, tally) if start is None else start) - origin) / unit
     ascent = ascend(scaled, start, tolerance, learning_rate, optimizer, max_steps)
     value, gradient, hessian = derivatives(scaled, ascent.eta)
     converged = jnp.max(jnp.abs(gradient)) <= tolerance
-    eta = jnp.where(converged, _polish(ascent.eta, gradient, hessian), ascent.eta)
+    x = jnp.where(converged, _polish(ascent.eta, gradient, hessian), ascent.eta)
     length = len(ascent.path)
     taken = jnp.arange(length) < jnp.minimum(ascent.steps, length - 1)
     return Optimum(
-        eta,
+        origin + unit * x,
         value * units,
-        gradient,
-        -units * hessian,
+        gradient / unit,
+        -units * hessian / jnp.outer(unit, unit),
         ascent.steps,
         converged,
-        jnp.where(taken[:, None], ascent.path, eta),
+        origin + unit * jnp.where(taken[:, None], ascent.path, x),
         jnp.where(taken, ascent.path_values, value) * units,
         *_pooled(model.family, tally),
     )
@@ -151,7 +150,7 @@ def type2_mle(
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Type2MLE:
-    """Empirical Bayes: the hyperparameters that make the counts most probable.
+    """Empirical Bayes: the hyperparameters that make the data most probable.
 
     Args:
         optimizer: `lbfgs` (with a zoom line search), `newton` (within a trust region), `adam`, or
@@ -192,7 +191,9 @@ class Type2MLE:
 
     def run(self, problem: Problem) -> Result:
         """Maximises and says whether the maximum is one; see `Type2MLE`."""
-        if message := _no_maximum(problem):
+        weights = problem.counts.weights
+        used = slice(None) if weights is None else weights > 0
+        if message := problem.model.family.no_maximum(*(x[used] for x in problem.data)):
             return Result(None, Status.FAILED, message)
         dtype = problem.dtype
         rate = self.learning_rate
@@ -207,28 +208,10 @@ class Type2MLE:
                 max_steps=self.most_steps,
             )
             optimum = jax.tree.map(np.asarray, jax.block_until_ready(optimum))
-        return _judge(optimum, watch.seconds)
+        return _judge(optimum, problem.model.family.words.dispersion, watch.seconds)
 
 
-def _no_maximum(problem: Problem) -> str | None:
-    """Says why the likelihood of these counts has no maximum, if it has none."""
-    counts = problem.counts
-    used = np.ones(len(counts), bool) if counts.weights is None else counts.weights > 0
-    y, n = counts.successes[used], counts.trials[used]
-    if not np.any(y) or np.array_equal(y, n):
-        share = "no" if not np.any(y) else "only"
-        return f"the likelihood has no maximum: units have {share} successes"
-    if n.max() <= 1:
-        return "the likelihood does not depend on the concentration: no unit has two trials"
-    if not np.any((y > 0) & (y < n)):
-        return (
-            "the likelihood has no maximum: no unit has 0 < successes < trials, "
-            "so it rises as the concentration falls to 0"
-        )
-    return None
-
-
-def _judge(optimum: Optimum, seconds: dict[str, float]) -> Result:
+def _judge(optimum: Optimum, dispersion: str, seconds: dict[str, float]) -> Result:
     steps = int(optimum.steps)
     info = {
         "steps": steps,
@@ -243,7 +226,7 @@ def _judge(optimum: Optimum, seconds: dict[str, float]) -> Result:
     if optimum.pooled_is_best:
         message = (
             "no overdispersion: the likelihood is largest at complete pooling, where its "
-            f"derivative in 1/(alpha+beta) is {float(optimum.pooled_slope):.4g}"
+            f"derivative in {dispersion} is {float(optimum.pooled_slope):.4g}"
         )
         info["log_marginal"] = info["pooled_log_marginal"]
         pooled = HyperPosterior.at(jnp.array([optimum.pooled, np.inf], eta.dtype))

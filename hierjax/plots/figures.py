@@ -105,12 +105,12 @@ def _new_units(run: RunRecord) -> Iterator[Picture]:
     new = run.new_units
     if not len(new):
         return
-    shown = list(zip(new.labels, *new.pair, strict=True))[:_MOST_NEW_UNITS]
+    shown = list(zip(new.labels, new.values, new.sizes, strict=True))[:_MOST_NEW_UNITS]
 
     def draw() -> Axes:
         panels = new_panels(len(shown), 1, 6.0, 4.0 * len(shown))[:, 0]
         for (label, value, size), ax in zip(shown, panels, strict=True):
-            new_unit(run.fits, value.item(), size.item(), ax, label=label)
+            new_unit(run.fits, value, size, ax, label=label)
         return panels[0]
 
     more = "" if len(shown) == len(new) else f" The first {len(shown)} of {len(new)} are shown."

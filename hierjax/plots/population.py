@@ -112,7 +112,12 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
         label = f"{title} ({styles[name].label})"
         height = draw_density(ax, fits[name], nothing, grid, styles[name], label, scale)
         top = max(top, min(height, 3 * float(heights.max())))
-    ax.set(xlabel=family.unit_words.parameter, ylabel="units per bin", xlim=limits, ylim=(0, 1.08 * top))
+    ax.set(
+        xlabel=family.unit_words.parameter,
+        ylabel="units per bin",
+        xlim=limits,
+        ylim=(0, 1.08 * top),
+    )
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     outside_legend(ax, columns=1)
     return ax
