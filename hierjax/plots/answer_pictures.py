@@ -135,13 +135,14 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     table = _table(run, "contrasts")
     if table is None:
         return
+    words = fit.model.family.unit_words
     controls = set(table["control"].tolist())
     single = f", each unit's less that of {next(iter(controls))}" if len(controls) == 1 else ""
     yield Picture(
         "contrasts",
         "questions",
         "Differences",
-        f"Differences of {fit.model.family.unit_words.parameter}s{single}, with {100 * run.level:g}% "
+        f"Differences of {words.parameter}s{single}, with {100 * run.level:g}% "
         "intervals. P(greater) is the probability that the difference is above zero.",
         f"Intervals of {len(table):,} differences around a line at zero.",
         lambda: contrasts_forest(fit, level=run.level, table=table),
@@ -191,11 +192,12 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         require_proper_without_one(fit.model, fit.counts, fit.posterior)
     except ModelError:
         return
+    words = fit.model.family.unit_words
     yield Picture(
         "loo_pit",
         "checks",
         "Are units where predictions put them?",
-        f"Each unit's {fit.model.family.unit_words.value} has a place in its prediction from all other "
+        f"Each unit's {words.value} has a place in its prediction from all other "
         "units, 0 for the lowest and 1 for the highest. Places of a good model are spread evenly, "
         "and the curve stays near zero, within the band. A curve above zero at the left and below "
         "it at the right says that units lie further out than predicted.",
