@@ -27,7 +27,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.unit_words import UnitWords
+from hierjax.families.unit_words import SUCCESSES, UnitWords
 from hierjax.families.words import Words
 from hierjax.log_gamma import log_gamma_draws, log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
@@ -200,18 +200,7 @@ class BetaBinomial:
             Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
         )
     )
-    unit_words: ClassVar[UnitWords] = UnitWords(
-        "rate",
-        "raw rate",
-        "trials of the unit",
-        "few trials",
-        "{value:,} of {size:,}",
-        "n = {:,.0f}",
-        sizes="numbers of trials",
-        chance="trials",
-        data="counts",
-        value="count",
-    )
+    unit_words: ClassVar[UnitWords] = SUCCESSES
     on_host: ClassVar[HostBeta] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\alpha$", r"$\beta$"),

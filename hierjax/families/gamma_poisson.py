@@ -26,7 +26,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.unit_words import UnitWords
+from hierjax.families.unit_words import EVENTS, UnitWords
 from hierjax.families.words import Words
 from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
@@ -191,18 +191,7 @@ class GammaPoisson:
             Hyperparameter("shape", _LOG_SHAPE, LOG, "a", "shape", grows=True),
         )
     )
-    unit_words: ClassVar[UnitWords] = UnitWords(
-        "rate",
-        "raw rate",
-        "exposure of the unit",
-        "little exposure",
-        "{value:,} in {size:,.6g}",
-        "e = {:,.3g}",
-        sizes="exposures",
-        chance="exposure",
-        data="events",
-        value="number of events",
-    )
+    unit_words: ClassVar[UnitWords] = EVENTS
     on_host: ClassVar[HostGamma] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$a$", r"$b$"),

@@ -24,7 +24,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
-from hierjax.families.unit_words import UnitWords
+from hierjax.families.unit_words import MEASUREMENTS, UnitWords
 from hierjax.families.words import Words
 from hierjax.special import LOG_SQRT_2PI
 
@@ -166,18 +166,7 @@ class NormalNormal:
             ),
         )
     )
-    unit_words: ClassVar[UnitWords] = UnitWords(
-        "effect",
-        "measurement",
-        "precision of the unit, 1 / error²",
-        "large errors",
-        "{value:,.6g} with error {size:,.6g}",
-        "1 / s² = {:.3g}",
-        sizes="precisions",
-        chance="measurement",
-        data="data",
-        value="measurement",
-    )
+    unit_words: ClassVar[UnitWords] = MEASUREMENTS
     on_host: ClassVar[HostNormal] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\mu$", r"$\tau$"),
