@@ -129,7 +129,8 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     found.append(
         (
             "Units",
-            f"{words.raw[:1].upper()}{words.raw[1:]}s run from {interval(min(raw), max(raw), decimals)}; estimates from "
+            f"{words.raw[:1].upper()}{words.raw[1:]}s run from "
+            f"{interval(min(raw), max(raw), decimals)}; estimates from "
             f"{interval(min(means), max(means), decimals)}.",
         )
     )
@@ -177,9 +178,9 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
     if full is None or empirical is None:
         return []
     label = method_styles(run.fits)[empirical].label
+    words = run.fits[full].model.family.unit_words
     if is_complete_pooling(run.fits[empirical]):
-        word = run.fits[full].model.family.unit_words.parameter
-        text = f"{label} takes it for certain that all units have one {word}:"
+        text = f"{label} takes it for certain that all units have one {words.parameter}:"
         return [("Empirical Bayes", f"{text} its intervals have no width.")]
     tables_by_name = estimates(run)
     ratio = width_ratio(tables_by_name[empirical], tables_by_name[full])
@@ -187,8 +188,7 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
         (
             "Empirical Bayes",
             f"{label}'s intervals for units are {100 * float(np.mean(ratio)):.1f}% as wide as "
-            f"those that allow for not knowing {run.fits[full].model.family.unit_words.population}; "
-            "the shortest are "
+            f"those that allow for not knowing {words.population}; the shortest are "
             f"{100 * float(np.min(ratio)):.1f}% as wide.",
         )
     ]
