@@ -13,7 +13,7 @@ from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.keys import require_key
 from hierjax.model import Model
 from hierjax.tally import Tally
-from hierjax.units.draws import draw_rates
+from hierjax.units.draws import draw_parameters
 
 __all__ = ["Draws"]
 
@@ -64,17 +64,17 @@ class Draws(Fitted):
     def sample_rates(
         self, draws: int, key: Key[Array, ""]
     ) -> tuple[Float[np.ndarray, "draws 2"], Float[np.ndarray, "draws units"]]:
-        """Independent joint draws of the hyperparameters and of all units' rates.
+        """Independent joint draws of the hyperparameters and of all units' rates or effects.
 
-        The hyperparameters are drawn as by `sample`, then every rate from its conjugate posterior
-        given them.
+        The hyperparameters are drawn as by `sample`, then every rate or effect from its conjugate
+        posterior given them.
 
         Args:
             draws: Number of draws.
             key: Typed random key.
 
         Returns:
-            Working coordinates, and rates.
+            Working coordinates, and rates or effects.
 
         Raises:
             TypeError: If the key is not a single typed key.
@@ -89,7 +89,7 @@ class Draws(Fitted):
         """
         key_points, key_rates = jax.random.split(require_key(key))
         points = self.sample(draws, key_points)
-        return points, draw_rates(points, self.counts.successes, self.counts.trials, key_rates)
+        return points, draw_parameters(self.model.family, points, *self.counts.pair, key_rates)
 
 
 @jax.jit
