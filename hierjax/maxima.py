@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hierjax.errors import InferenceError
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families import AnyFamily
 from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.followed import Followed
 from hierjax.inference.result import Status
@@ -49,7 +49,7 @@ def estimate_moves(
     Args:
         fit: By Type-2 maximum likelihood, corrected or not.
         asked: What is followed.
-        pairs: Distinct successes and trials.
+        pairs: Distinct data of units.
         multiplicity: Total weight of the units that have them.
 
     Returns:
@@ -99,8 +99,12 @@ def _covariance(fit: "Fit", eta: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2
                 "pooling, at which the plug-in estimate has derivatives alone"
             )
         a = np.ones(len(fit.counts)) if fit.counts.weights is None else fit.counts.weights
-        m = 1 / (1 + np.exp(-float(eta[0])))
-        return np.diag([1 / (a @ fit.counts.trials * m * (1 - m)), 0.0])
+        family = fit.model.family
+        with jax.enable_x64(True):
+            columns = (getattr(fit.counts, name) for name in family.columns)
+            _, v = family.statistic(*(jnp.asarray(x, np.float64) for x in columns))
+            variance = family.variance_function(family.parameter_at(jnp.asarray(eta[0])))
+            return np.diag([1 / float(jnp.asarray(a) @ v * variance), 0.0])
     if fit.result.covariance is None:
         raise InferenceError(f"{fit.method.name}: no maximum to differentiate, {fit.message}")
     return np.asarray(fit.result.covariance, np.float64)
@@ -108,13 +112,13 @@ def _covariance(fit: "Fit", eta: Float[np.ndarray, "2"]) -> Float[np.ndarray, "2
 
 @partial(jax.jit, static_argnums=0)
 def _at_point(
-    family: BetaBinomial, eta: Float[Array, "2"], pairs: Pairs
+    family: AnyFamily, eta: Float[Array, "2"], pairs: Pairs
 ) -> tuple[Float[Array, "pairs"], Float[Array, "pairs 2"]]:
     """Log-marginals of the pairs and their gradients."""
 
-    def one(y: Float[Array, ""], n: Float[Array, ""]) -> tuple[Array, Array]:
+    def one(value: Float[Array, ""], size: Float[Array, ""]) -> tuple[Array, Array]:
         def log_marginal(eta: Float[Array, "2"]) -> Float[Array, ""]:
-            return family.log_marginal(y, n, family.constrain(eta))
+            return family.log_marginal(value, size, family.constrain(eta))
 
         return log_marginal(eta), jax.jacfwd(log_marginal)(eta)
 

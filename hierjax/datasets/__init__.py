@@ -71,7 +71,7 @@ def pumps() -> Events:
 
     Examples:
         >>> pumps()
-        Events(units=10, events=75, exposures=305.44)
+        Events(units=10, events=75, exposures=350.24)
     """
     failures = [5, 1, 5, 14, 3, 19, 1, 1, 4, 22]
     hours = [94.3, 15.7, 62.9, 126, 5.24, 31.4, 1.05, 1.05, 2.1, 10.5]

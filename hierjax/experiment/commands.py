@@ -157,12 +157,36 @@ def _fit_tallied(
             f"{flag}: expected no --out, or a run's directory, as the table takes no further "
             f"answers, found {out}"
         )
+    if columns.family != "beta_binomial":
+        if out is not None:
+            raise ConfigError(
+                f"--out {out}: expected a run's directory, as tables of counts of successes alone "
+                f"take answers as further columns, found the name of a {out.suffix} file"
+            )
+        _hyperparameters_in_memory(file, columns, given, changes)
+        return
     fit = FileFit(file, columns, given, changes, _print_file_fit)
     if out is None:
         fit.hyperparameters()
     else:
         fit.to_file(out)
         print(f"table: {out}")
+
+
+def _hyperparameters_in_memory(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
+) -> None:
+    """Prints the hyperparameters alone."""
+    prepared = _prepared(file, columns, given, changes)
+    from hierjax.experiment.answers import answer
+    from hierjax.experiment.runner import fit_all
+    from hierjax.experiment.terminal import watch
+
+    found = fit_all(prepared, watch, with_units=bool(given["new_units"]))
+    record = answer(prepared, found, compare=False, with_units=False)
+    _print_size(record.counts, len(record.counts), [*record.counts.totals().values()] or [0, 0])
+    _print_tables(record, with_units=False)
+    _conclude(record, None)
 
 
 def _fit_in_memory(
@@ -174,6 +198,18 @@ def _fit_in_memory(
     resume: bool,
 ) -> None:
     """Fits to a table whose units are looked at one by one."""
+    prepared = _prepared(file, columns, given, changes)
+    if out is None:
+        _print_fit(prepared)
+    elif record := _written(prepared, out, resume):
+        _print_tables(record)
+        _conclude(record, out)
+
+
+def _prepared(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
+) -> "Prepared":
+    """A table and a model, checked; the table first, before anything heavy is imported."""
     from hierjax.experiment.loading import with_warnings
     from hierjax.reading import read_table
 
@@ -181,13 +217,7 @@ def _fit_in_memory(
     from hierjax.experiment.config import analysis, validated
     from hierjax.experiment.runner import prepare
 
-    config = analysis(validated(dict(given), "hierjax fit", changes))
-    prepared = prepare(config, loaded)
-    if out is None:
-        _print_fit(prepared)
-    elif record := _written(prepared, out, resume):
-        _print_tables(record)
-        _conclude(record, out)
+    return prepare(analysis(validated(dict(given), "hierjax fit", changes)), loaded)
 
 
 def schema() -> None:

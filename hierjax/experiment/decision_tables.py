@@ -81,4 +81,4 @@ def _print(
 
 
 def _cell(value: Any) -> str:
-    return quantity(value) if isinstance(value, int | np.integer) else number(value)
+    return quantity(int(value)) if isinstance(value, int | np.integer) else number(value)

@@ -45,7 +45,7 @@ def _model_config(family: str) -> type[Strict]:
     made = [_entry(family, each) for each in HYPERPRIORS_OF[family].values()]
     kinds: Any = Annotated[Union[tuple(made)], Field(discriminator="kind")]  # noqa: UP007
     default = default_hyperprior(family)
-    chosen = made[0](kind=default.kind, **vars(default))
+    chosen = made[0].model_validate({"kind": default.kind, **vars(default)})
     entries: dict[str, Any] = {
         "family": (Annotated[Literal[family], Field(description="Conjugate family.")], ...),
         "hyperprior": (

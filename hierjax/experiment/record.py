@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hierjax.observations import Observations
-
 if TYPE_CHECKING:
     from hierjax.checks import LooPit, PredictiveCheck
     from hierjax.fitting import Fit
@@ -27,8 +25,8 @@ class NewUnits:
     """
 
     labels: tuple[str, ...] = ()
-    values: tuple[int | float, ...] = ()
-    sizes: tuple[int | float, ...] = ()
+    values: tuple[Any, ...] = ()
+    sizes: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         """Number of new units, which may be none."""
@@ -76,7 +74,7 @@ class RunRecord:
 
     name: str
     config: Mapping[str, Any]
-    counts: Observations
+    counts: Any
     fits: Mapping[str, "Fit"]
     failures: Mapping[str, str]
     new_units: NewUnits

@@ -67,7 +67,7 @@ class Prepared:
     """
 
     config: Config
-    counts: Observations
+    counts: Any
     model: Model
     warnings: tuple[str, ...] = ()
 

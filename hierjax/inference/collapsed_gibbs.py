@@ -1,8 +1,8 @@
-"""Partially collapsed Gibbs sampling: the hyperparameters with all rates integrated out.
+"""Partially collapsed Gibbs sampling: the hyperparameters with all units integrated out.
 
-A sweep moves the hyperparameters by Metropolis-Hastings given the counts alone, and then draws the
-rates given them, where they are asked for (van Dyk & Park 2008, "Partially collapsed Gibbs
-samplers", sec. 3). The rates never feed back, so nothing slows the hyperparameters down, and a
+A sweep moves the hyperparameters by Metropolis-Hastings given the data alone, and then draws the
+units given them, where they are asked for (van Dyk & Park 2008, "Partially collapsed Gibbs
+samplers", sec. 3). The units never feed back, so nothing slows the hyperparameters down, and a
 step costs what the tally's log-marginal costs, whatever the number of units.
 """
 
@@ -129,7 +129,7 @@ def bivariate_t_draws(key: Key[Array, ""], draws: int, dtype: jnp.dtype) -> Floa
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class CollapsedGibbs:
-    """Gibbs sampling with all rates integrated out of the hyperparameters' steps.
+    """Gibbs sampling with all units integrated out of the hyperparameters' steps.
 
     Proposals do not depend on where a chain is, but for one in ten, which is a random walk's. What
     they are drawn from is fitted to all chains in warm-up.
@@ -139,7 +139,7 @@ class CollapsedGibbs:
         warmup: Sweeps dropped at the start of every chain; proposals adapt only in them.
         draws: Draws kept of every chain.
         thinning: Sweeps for each draw kept.
-        store_units: Whether to draw every rate, too, and to keep them.
+        store_units: Whether to draw every unit's parameter, too, and to keep them.
         chunk: Sweeps between progress reports and checkpoints; does not affect the draws.
 
     Example:
@@ -164,7 +164,9 @@ class CollapsedGibbs:
         """Overdispersed starts, and proposals as wide as they tell the posterior to be."""
         eta = overdispersed_starts(data.model, data.tally, key, self.chains)
         center = eta.mean(axis=0)
-        variance = eta.var(axis=0) / OVERDISPERSION**2 if self.chains > 1 else jnp.ones_like(center)
+        unit = data.model.family.frame(data.tally).scale
+        alone = jnp.stack([unit * unit, jnp.ones_like(unit)])
+        variance = eta.var(axis=0) / OVERDISPERSION**2 if self.chains > 1 else alone
         return CollapsedState(
             eta,
             self._log_density(data, eta),

@@ -166,7 +166,10 @@ class Moments:
         mean, variation = (float(value) for value in found)
         info = {"mean": mean, family.words.variation.split()[0]: variation}
         (low, high), bound = family.limits, -1 / family.bend if family.bend else np.inf
-        rounding = 8 * float(np.finfo(problem.dtype).eps) * self._unit(problem)
+        # Rounding alone can make a little variation of equal rates.
+        v = family.statistic(*arrays[:2])[1]
+        unit = 1 / float(jnp.mean(v, where=v > 0))
+        rounding = 8 * float(np.finfo(problem.dtype).eps) * unit
         inside = low < mean < high and variation < bound
         if not inside:
             message = (
@@ -191,9 +194,3 @@ class Moments:
             info=info,
             seconds=watch.seconds,
         )
-
-    @staticmethod
-    def _unit(problem: Problem) -> float:
-        """What a variation is to be compared with: rounding alone can make one of equal rates."""
-        _, weights = problem.model.family.statistic(*problem.data)
-        return float(1 / np.mean(weights, where=np.asarray(weights) > 0))

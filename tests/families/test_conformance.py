@@ -10,7 +10,7 @@ import pytest
 from hierjax.families import FAMILIES, Family
 from hierjax.families.hyperparameters import Hyperparameters
 
-# Compiling takes most of a check's time: of families that no method knows yet, in the slow tier.
+# Compiling takes most of a check's time: of all families but one, in the slow tier.
 families = pytest.mark.parametrize(
     "family",
     [

@@ -1,7 +1,5 @@
 """The Gamma-Poisson log-densities against SciPy and mpmath."""
 
-from types import SimpleNamespace
-
 import jax
 import jax.numpy as jnp
 import mpmath
@@ -9,11 +7,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-import hierjax as hj
-from hierjax.errors import ConfigError
 from hierjax.families.gamma_poisson import GammaPoisson, Population, Rate
 
-# No method knows the family yet.
+# Compiling takes most of the time.
 pytestmark = pytest.mark.slow
 
 FAMILY = GammaPoisson()
@@ -231,9 +227,3 @@ def test_log_marginal_tally_against_mpmath(dtype, allowed):
             pairs = zip(events, exposures, strict=True)
             exact = float(sum(exact_log_marginal(y, e, m, phi) for y, e in pairs))
             assert found == pytest.approx(exact, rel=allowed), (shape, rate)
-
-
-def test_methods_do_not_take_it():
-    # Of a model itself the tests' type checks speak first.
-    with pytest.raises(ConfigError, match="family: expected BetaBinomial, as methods"):
-        hj.Model.__post_init__(SimpleNamespace(family=GammaPoisson()))

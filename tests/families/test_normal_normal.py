@@ -9,7 +9,7 @@ import scipy.stats
 
 from hierjax.families.normal_normal import Effect, NormalNormal, Population
 
-# No method knows the family yet.
+# Compiling takes most of the time.
 pytestmark = pytest.mark.slow
 
 FAMILY = NormalNormal()

@@ -17,11 +17,14 @@ from family_cases import (
     negative_binomial,
 )
 from monte_carlo import errors, require_enough
+from scipy.interpolate import make_interp_spline
 
 import hierjax as hj
 from hierjax.errors import ModelError
 from hierjax.families import FAMILIES
 from hierjax.inference.boundary import boundary_posterior
+from hierjax.inference.nuts import NutsData, _potential
+from hierjax.inference.result import UnitData
 from hierjax.measurements import Measurements
 from hierjax.poisson_events import Events
 
@@ -68,15 +71,14 @@ def test_schools_against_brute_force_and_posteriordb(exact):
 
 
 def test_quantiles_against_brute_force(exact):
-    brute, levels = brute_schools(), (0.05, 0.5, 0.95)
-    order = np.argsort(brute.second[0])
-    below = np.cumsum(brute.weights.sum(axis=0)[order])
+    brute = brute_schools()
+    nodes, mass = brute.second[0], brute.weights.sum(axis=0)
+    below = make_interp_spline(nodes, mass / (nodes[1] - nodes[0]), k=7).antiderivative()
     found = exact["normal_normal"].summary()
     row = list(found["parameter"]).index("tau")
-    for column, level in zip(("low", "median", "high"), levels, strict=True):
-        # Sums up to a node hold half of its cell too much.
-        at = np.interp(np.log(found[column][row]), brute.second[0] + 0.025, below)
-        assert at == pytest.approx(level, abs=2e-5)
+    for column, level in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
+        at = below(np.log(found[column][row])) - below(nodes[0])
+        assert at == pytest.approx(level, abs=1e-6)
 
 
 def test_the_schools_likelihood_is_highest_at_complete_pooling():
@@ -209,6 +211,41 @@ def test_beside_complete_pooling(family):
     assert float(np.sum(found.weights * points[..., 0])) == pytest.approx(
         location, abs=0.02 * spread
     )
+
+
+@others
+def test_the_potential_is_minus_the_log_joint(family):
+    """Of the sampler's coordinates, up to a constant and with their Jacobian."""
+    data, model = CASES[family]
+    family, rng = model.family, np.random.default_rng(0)
+    with jax.enable_x64(True):
+        tally = jax.tree.map(jnp.asarray, family.tally(data.values, data.sizes))
+        frame = family.frame(tally)
+        given = NutsData.of(model, tally, UnitData(data.values, data.sizes))
+
+        def log_joint(standard, units):
+            eta = jnp.stack([frame.location + frame.scale * standard[0], standard[1]])
+            population = family.constrain(eta)
+
+            def one(value, size, x):
+                center, scale = family.place(value, size, population)
+                place = center + scale * x
+                prior = family.log_prior_unconstrained(place, population) + jnp.log(scale)
+                return family.log_likelihood(value, size, family.constrain_unit(place)) + prior
+
+            each = jax.vmap(one)(given.values, given.sizes, units)
+            return each.sum() + model.hyperprior.log_density(eta)
+
+        potential, expected = jax.jit(_potential(given)), jax.jit(log_joint)
+        found = []
+        for _ in range(5):
+            standard = jnp.asarray(rng.normal(size=2)) - frame.log_concentration * jnp.array(
+                [0, -1]
+            )
+            units = jnp.asarray(rng.normal(size=len(data)))
+            joint = expected(standard, units)
+            found.append(float(potential({"eta": standard, "units": units}) + joint))
+    np.testing.assert_allclose(found, found[0], rtol=1e-10)
 
 
 SAMPLERS = {

@@ -105,7 +105,7 @@ def kernel_data(kernel, model, tally, successes):
     trials = jnp.full(UNITS, TRIALS, successes.dtype)
     if isinstance(kernel, hj.NUTS):
         return NutsData(model, tally, successes, trials, jnp.ones_like(trials))
-    return GibbsData(model, tally, successes, TRIALS - successes, jnp.ones_like(trials))
+    return GibbsData(model, tally, successes, trials, jnp.ones_like(trials))
 
 
 def test_quadrature_is_calibrated(simulated):
