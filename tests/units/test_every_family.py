@@ -70,7 +70,8 @@ def test_shortest_intervals(name):
     for j, pair in enumerate(pairs):
         unit, (low, high) = oracle(name, pair), (ends["low"][j], ends["high"][j])
         assert unit.cdf(high) - unit.cdf(low) == pytest.approx(0.8, abs=1e-7)
-        if low > FAMILIES[name].limits[0]:
+        # Where shapes below one have a spike at 0, an end at 1e-227 is at the limit.
+        if low > FAMILIES[name].limits[0] + 1e-100:
             assert unit.pdf(low) == pytest.approx(unit.pdf(high), rel=2e-3)
         else:
             assert unit.pdf(high) < unit.pdf(high / 2)
