@@ -7,7 +7,7 @@ import numpy as np
 
 from hierjax.errors import ConfigError, DataError, HierjaxError, did_you_mean
 
-__all__ = ["among", "probability", "unit_position", "whole_number"]
+__all__ = ["among", "counts_model", "probability", "unit_position", "whole_number"]
 
 
 def probability(name: str, value: Any) -> float:
@@ -107,6 +107,23 @@ def unit_position(
     if not hint and isinstance(label, str):
         hint = did_you_mean(label, map(str, labels))
     raise error(f"{name}: expected the label of one unit, found {label!r}{hint}")
+
+
+def counts_model(model: Any, where: str) -> None:
+    """Refuses a model of another family than the beta-binomial, where that alone is known.
+
+    Args:
+        model: Family and hyperprior.
+        where: What knows no other family.
+
+    Raises:
+        ConfigError: If the family is another.
+    """
+    if model.family.name != "beta_binomial":
+        raise ConfigError(
+            f"model: expected the family beta_binomial, as {where} know no other, "
+            f"found {model.family.name}"
+        )
 
 
 def of_kind(name: str, value: Any, kinds: Any, expected: str) -> None:

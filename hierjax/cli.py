@@ -75,6 +75,11 @@ def fit_command(
     file: cli_options.File,
     successes: cli_options.Successes = None,
     trials: cli_options.Trials = None,
+    events: cli_options.Events = None,
+    exposure: cli_options.Exposure = None,
+    values: cli_options.Values = None,
+    errors: cli_options.Errors = None,
+    family: cli_options.Family = None,
     success_column: cli_options.SuccessColumn = None,
     unit: cli_options.Unit = None,
     label: cli_options.Label = None,
@@ -88,7 +93,7 @@ def fit_command(
     control: cli_options.Control = None,
     interval: cli_options.Interval = None,
     empirical_bayes: cli_options.EmpiricalBayes = None,
-    next_trials: cli_options.NextTrials = None,
+    next_size: cli_options.Next = None,
     out: cli_options.Out = None,
     settings: cli_options.Settings = None,
     resume: cli_options.Resume = False,
@@ -97,17 +102,19 @@ def fit_command(
     seed: cli_options.Seed = None,
     level: cli_options.Level = None,
 ) -> None:
-    """Fit one method to the counts in a file.
+    """Fit one method to the units in a file.
 
-    The file holds one unit a row (--successes and --trials, perhaps --label) or one event a row
-    (--success-column and --unit). Prints hyperparameters, units and what is asked of them;
-    with --out writes what `hierjax run` does, or the table itself with columns raw_rate, mean, sd,
-    low, median, high and shrinkage added (mean_fit for a mean that is there already).
+    The file holds one unit a row (--successes and --trials, --events and --exposure, or --values
+    and --errors, perhaps --label) or one event a row (--success-column and --unit). Prints
+    hyperparameters, units and what is asked of them; with --out writes what `hierjax run` does, or
+    the table itself with columns raw_rate, mean, sd, low, median, high and shrinkage added
+    (mean_fit for a mean that is there already).
     """
     from hierjax.experiment import commands
 
     columns = {"successes": successes, "trials": trials, "label": label, "group": group}
     columns |= {"success_column": success_column, "unit": unit}
+    columns |= {"events": events, "exposure": exposure, "values": values, "errors": errors}
     flags: dict[str, object] = {"device": device, "precision": precision}
     flags |= {
         "seed": seed,
@@ -116,10 +123,10 @@ def fit_command(
         "empirical_bayes": empirical_bayes,
     }
     questions = {"above": above, "fdr": fdr, "top": top, "control": control}
-    questions["next_trials"] = next_trials
+    questions["next"] = next_size
     asked = {name: value for name, value in questions.items() if value is not None}
     changes = _changes(settings, flags)
-    commands.fit(file, columns, method, new or [], asked, out, changes, resume, hyper_only)
+    commands.fit(file, columns, method, new or [], asked, out, changes, resume, hyper_only, family)
 
 
 @app.command("schema")

@@ -20,6 +20,27 @@ Successes = Annotated[
 Trials = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Column of trials, one unit a row.")
 ]
+Events = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of events, whose rate is per --exposure."),
+]
+Exposure = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Column of exposures, which are positive.")
+]
+Values = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Column of measurements, one unit a row.")
+]
+Errors = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Column of their standard errors.")
+]
+Family = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="beta_binomial (successes among trials), gamma_poisson (events by exposure) or "
+        "normal_normal (values with errors); by default what the columns are for.",
+    ),
+]
 SuccessColumn = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Column of 0 and 1 (false and true), one event a row."),
@@ -48,7 +69,8 @@ New = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[LABEL=]Y/N",
-        help="A unit to ask about that is not in the file, as 4/14; may be repeated.",
+        help="A unit to ask about that is not in the file: successes/trials as 4/14, "
+        "events/exposure as 3/12.5 or value/error as -2.5/10; may be repeated.",
     ),
 ]
 Above = Annotated[
@@ -80,10 +102,13 @@ EmpiricalBayes = Annotated[
         "approximate distribution."
     ),
 ]
-NextTrials = Annotated[
-    int | None,
+Next = Annotated[
+    float | None,
     typer.Option(
-        "--next", metavar="TRIALS", help="Predict the successes in every unit's next trials."
+        "--next",
+        metavar="SIZE",
+        help="Predict the successes in so many next trials of every unit, the events in its next "
+        "exposure, or its next measurement with this error.",
     ),
 ]
 Out = Annotated[

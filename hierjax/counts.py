@@ -199,8 +199,9 @@ class Counts(Observations):
         """Trials of all units together."""
         return exact_sum(self.trials)
 
-    def _totals(self) -> Mapping[str, str]:
-        return {"successes": f"{self.total_successes}", "trials": f"{self.total_trials}"}
+    def totals(self) -> Mapping[str, int | float]:
+        """Successes and trials of all units together."""
+        return {"successes": self.total_successes, "trials": self.total_trials}
 
     def append(
         self,

@@ -173,11 +173,17 @@ class Observations:
 
     def __repr__(self) -> str:
         groups = "" if self.groups is None else f", groups={len(np.unique(self.groups))}"
-        totals = "".join(f", {name}={total}" for name, total in self._totals().items())
+        totals = "".join(f", {name}={_short(total)}" for name, total in self.totals().items())
         return f"{type(self).__name__}(units={len(self)}{totals}{groups})"
 
-    def _totals(self) -> Mapping[str, str]:
-        """What the representation says of all units together."""
+    def totals(self) -> Mapping[str, int | float]:
+        """Sums over all units of the columns that it makes sense to add up.
+
+        Examples:
+            >>> from hierjax.counts import Counts
+            >>> Counts([0, 4], [20, 14]).totals()
+            {'successes': 4, 'trials': 34}
+        """
         return {}
 
     def select(self: Own, which: ArrayLike | slice) -> Own:
@@ -249,3 +255,7 @@ class Observations:
             DataError: If the new unit breaks a rule.
         """
         return self._appended(label, (value, size), group, weight)
+
+
+def _short(total: int | float) -> str:
+    return f"{total:.6g}" if isinstance(total, float) else f"{total}"

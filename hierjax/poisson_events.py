@@ -202,8 +202,9 @@ class Events(Observations):
         """Exposure of all units together."""
         return math.fsum(self.exposures)
 
-    def _totals(self) -> Mapping[str, str]:
-        return {"events": f"{self.total_events}", "exposures": f"{self.total_exposure:.6g}"}
+    def totals(self) -> Mapping[str, int | float]:
+        """Events and exposure of all units together."""
+        return {"events": self.total_events, "exposures": self.total_exposure}
 
     def append(
         self,

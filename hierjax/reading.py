@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from hierjax import files, text_tables
 from hierjax.containers import CONTAINERS
@@ -18,7 +19,7 @@ from hierjax.observations import SHARED, Observations
 from hierjax.table_columns import TableColumns, table_columns
 from hierjax.validation import MAX_COUNT, Source
 
-__all__ = ["read_counts", "read_table", "refuse_first_wrong_row"]
+__all__ = ["from_columns", "read_counts", "read_table", "refuse_first_wrong_row"]
 
 Place = tuple[Path, int]
 _TEXTS = {"labels", "groups"}
@@ -107,6 +108,29 @@ def read_table(path: str | os.PathLike[str], columns: TableColumns) -> Observati
     if files.is_text(paths) and files.is_small(paths):
         return _read_text(str(path), paths, columns)
     return _read_by_engine(str(path), paths, columns)
+
+
+def from_columns(
+    name: str, table: Mapping[str, Shaped[np.ndarray, " rows"]], columns: TableColumns
+) -> Observations:
+    """The data of units from a table in memory.
+
+    Args:
+        name: What errors call the table.
+        table: Its columns.
+        columns: Which of them hold what.
+
+    Returns:
+        The data, in the order of the table.
+
+    Raises:
+        DataError: If the table lacks a column, or holds what the family's container refuses.
+    """
+    for column in columns.fields.values():
+        text_tables.unique_column(tuple(table), column, name)
+    values = {field: table[column] for field, column in columns.fields.items()}
+    source = _source(name, lambda index: f"{name}, row {index + 1}", columns.fields)
+    return _made(columns, values, source)
 
 
 def _read_text(path: str, paths: Sequence[Path], columns: TableColumns) -> Observations:

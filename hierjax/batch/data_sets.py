@@ -9,6 +9,7 @@ from jaxtyping import Bool, Int
 
 from hierjax.counts import Counts
 from hierjax.errors import DataError
+from hierjax.observations import Observations
 from hierjax.validation import ArrayLike
 
 __all__ = ["DataSets", "DistinctPairs"]
@@ -73,22 +74,23 @@ class DataSets:
             object.__setattr__(self, name, values)
 
     @classmethod
-    def of(cls, data_sets: Sequence[Counts]) -> "DataSets":
+    def of(cls, data_sets: Sequence[Observations]) -> "DataSets":
         """Data sets of any sizes, in order.
 
         Args:
             data_sets: Validated counts, unweighted.
 
         Raises:
-            DataError: If there are none, or units are weighted.
+            DataError: If there are none, one is no table of counts, or units are weighted.
         """
         if not data_sets:
             raise DataError("data sets: expected at least one, found none")
         if weighted := [k for k, counts in enumerate(data_sets) if counts.weights is not None]:
             raise DataError(f"data set {weighted[0]}: expected units without weights")
-        sizes = np.array([len(counts) for counts in data_sets])
+        checked = [_counts(k, each) for k, each in enumerate(data_sets)]
+        sizes = np.array([len(counts) for counts in checked])
         y, n = (np.zeros((len(sizes), sizes.max()), np.int64) for _ in range(2))
-        for row, counts in enumerate(data_sets):
+        for row, counts in enumerate(checked):
             y[row, : sizes[row]], n[row, : sizes[row]] = counts.successes, counts.trials
         return cls(y, n, sizes)
 
@@ -165,3 +167,12 @@ def _whole(name: str, values: ArrayLike) -> Int[np.ndarray, "..."]:
         at = np.argwhere(wrong)[0].tolist()
         raise DataError(f"{name}: expected whole numbers, found {array[wrong][0]} at {at}")
     return array.astype(np.int64)
+
+
+def _counts(position: int, data: Observations) -> Counts:
+    if not isinstance(data, Counts):
+        raise DataError(
+            f"data set {position}: expected Counts, as batches know no other family, "
+            f"found {type(data).__name__}"
+        )
+    return data

@@ -13,7 +13,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from hierjax.asked import among, of_kind, probability, whole_number
+from hierjax.asked import among, counts_model, of_kind, probability, whole_number
 from hierjax.batch.data_sets import DataSets, DistinctPairs
 from hierjax.batch.devices import AXIS, Places, places
 from hierjax.batch.inferred import STATUSES, Inferred, infer
@@ -102,6 +102,7 @@ def fit_batch(
     model, method = model or Model(), method or _LEAN
     of_kind("data_sets", data_sets, DataSets, "DataSets")
     of_kind("model", model, Model, "a Model")
+    counts_model(model, "batches")
     of_kind("method", method, Method, "a method's settings, such as Gibbs()")
     among("precision", precision, tuple(DTYPES))
     among("empirical_bayes", empirical_bayes, ("plug_in", "corrected"))

@@ -20,7 +20,7 @@ from hierjax.table import Table
 __all__ = ["answer", "as_asked"]
 
 HYPER = "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
-UNITS = "method,label,successes,trials,raw_rate,mean,sd,low,median,high,shrinkage"
+_ABOUT_UNITS = "raw_rate,mean,sd,low,median,high,shrinkage"
 AGREEMENT = "method,quantity,value,reference,mcse,z"
 # False alarms once in 16,000 quantities.
 _LARGEST_Z = 4.0
@@ -65,9 +65,9 @@ def answer(
         hyper=_stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
         units=_stacked(
             {name: each.unit_table(level, config.interval) for name, each in one_by_one.items()},
-            UNITS,
+            _units_header(prepared),
         ),
-        predictions=_predictions(telling, asked, config),
+        predictions=_predictions(telling, asked, prepared),
         agreement=compared,
         loo=_leave_one_out(prepared, fits, reference) if compare else None,
         answered_by=answered_by,
@@ -132,17 +132,21 @@ def _uncorrected(fits: Mapping[str, Fit], config: Config) -> list[str]:
     ]
 
 
-def _predictions(fits: Mapping[str, Fit], asked: NewUnits, config: Config) -> Table:
+def _predictions(fits: Mapping[str, Fit], asked: NewUnits, prepared: Prepared) -> Table:
     """What each method says of the units asked about."""
+    header, config = _units_header(prepared), prepared.config
     if not len(asked):
-        return _stacked({}, UNITS)
+        return _stacked({}, header)
     tables = {
-        name: each.predict(
-            asked.successes, asked.trials, config.level, asked.labels, config.interval
-        )
+        name: each.predict(asked.values, asked.sizes, config.level, asked.labels, config.interval)
         for name, each in fits.items()
     }
-    return _stacked(tables, UNITS)
+    return _stacked(tables, header)
+
+
+def _units_header(prepared: Prepared) -> str:
+    """Columns of tables of units, some of them called as the family calls its data."""
+    return ",".join(("method", "label", *prepared.counts.columns, _ABOUT_UNITS))
 
 
 def _stacked(tables: Mapping[str, Table], header: str) -> Table:
@@ -168,7 +172,7 @@ def _agreement(fits: Mapping[str, Fit], reference: Fit | None, asked: NewUnits) 
     """Every method but the reference itself against it."""
     if reference is None:
         return None
-    pairs = list(zip(asked.successes, asked.trials, strict=True))
+    pairs = list(zip(asked.values, asked.sizes, strict=True))
     tables = {
         name: agreement(result, reference, pairs)
         for name, result in fits.items()

@@ -3,6 +3,7 @@
 Imports stand where they are needed: input that is wrong in itself is refused before JAX is there.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from hierjax.errors import ConfigError
+from hierjax.errors import ConfigError, did_you_mean
 from hierjax.experiment.runtime import cache_directory, prepare_jax, silence
 
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
     from hierjax.experiment.runner import Prepared
     from hierjax.experiment.table_file import UserTable
+    from hierjax.observations import Observations
     from hierjax.table import Table
+    from hierjax.table_columns import TableColumns
 
 __all__ = ["fit", "info", "run", "schema"]
+
+# What configurations call the size of every unit's next value.
+_NEXT = {
+    "beta_binomial": "next_trials",
+    "gamma_poisson": "next_exposure",
+    "normal_normal": "next_error",
+}
 
 
 def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) -> None:
@@ -67,51 +77,64 @@ def fit(
     changes: Sequence[str],
     resume: bool,
     hyper_only: bool = False,
+    family: str | None = None,
 ) -> None:
-    """Fits one method to the counts in a file and prints its answers.
+    """Fits one method to the units in a file and prints its answers.
 
     Args:
         file: The file, or a pattern of files.
-        columns: Names of its columns of `successes`, `trials`, `label` and `group`, or of
-            `success_column` and `unit`.
+        columns: Names of its columns by what configurations call them, such as `successes`,
+            `trials` and `label`.
         method: The method's name; by default quadrature, before it type2_mle with `hyper_only`.
         new: Units to ask about, as ``4/14``.
-        questions: What is asked of the units, by the configuration's names.
+        questions: What is asked of the units, by the configuration's names; `next` of the size
+            of their next values.
         out: The run's directory, or a CSV or Parquet file for the table with its answers; none by
             default.
         changes: Changes to the configuration, as ``seed=2``.
         resume: Whether to go on with a run that was cut short.
         hyper_only: Whether to ask for no answers about the file's units.
+        family: What the units are; by default what the columns are for.
 
     Raises:
         HierjaxError: If the input is wrong.
         typer.Exit: If the method failed.
     """
     silence()
-    asked = [_new_unit(text) for text in new]
+    from hierjax.table_columns import table_columns
+
+    if family is not None:
+        _require_family(family)
+    named = table_columns(family, **columns)
+    asked = [_new_unit(text, named.family) for text in new]
     names: Any = {key: name for key, name in columns.items() if name is not None}
+    questions = dict(questions)
+    if (size := questions.pop("next", None)) is not None:
+        whole = named.family == "beta_binomial" and float(size).is_integer()
+        questions[_NEXT[named.family]] = int(size) if whole else size
     default = ["type2_mle", "quadrature"] if hyper_only else ["quadrature"]
     given = {
         "name": "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:80],
         "data": {"path": file, **names},
+        "model": {"family": named.family},
         "methods": [{"method": name} for name in ([method] if method else default)],
         "new_units": asked,
-        "questions": dict(questions),
+        "questions": questions,
     }
     from hierjax.experiment.run_directory import require_directory_name
     from hierjax.experiment.table_file import is_table_file
 
     if hyper_only or (out is not None and is_table_file(out)):
-        _fit_tallied(file, names, given, changes, out, resume, hyper_only)
+        _fit_tallied(file, named, given, changes, out, resume, hyper_only)
     else:
         if out is not None:
             require_directory_name(out, "a directory, or a .csv or .parquet file")
-        _fit_in_memory(file, names, given, changes, out, resume)
+        _fit_in_memory(file, named, given, changes, out, resume)
 
 
 def _fit_tallied(
     file: str,
-    names: Any,
+    columns: "TableColumns",
     given: Mapping[str, Any],
     changes: Sequence[str],
     out: Path | None,
@@ -120,7 +143,6 @@ def _fit_tallied(
 ) -> None:
     """Fits to a table that need not fit into memory."""
     from hierjax.experiment.fit_file import FileFit
-    from hierjax.table_columns import table_columns
 
     if hyper_only and out is not None:
         raise ConfigError(f"--hyper-only: expected no --out, as nothing is written, found {out}")
@@ -128,14 +150,22 @@ def _fit_tallied(
         raise ConfigError(f"--resume: expected a run's directory with --out, found {out or 'none'}")
     if given["questions"]:
         name = next(iter(given["questions"]))
-        flag = "--next" if name == "next_trials" else f"--{name}"
+        flag = "--next" if name in _NEXT.values() else f"--{name}"
         if hyper_only:
             raise ConfigError(f"{flag}: expected no --hyper-only, as it is asked of units")
         raise ConfigError(
             f"{flag}: expected no --out, or a run's directory, as the table takes no further "
             f"answers, found {out}"
         )
-    fit = FileFit(file, table_columns(**names), given, changes, _print_file_fit)
+    if columns.family != "beta_binomial":
+        if out is not None:
+            raise ConfigError(
+                f"--out {out}: expected a run's directory, as tables of counts of successes alone "
+                f"take answers as further columns, found the name of a {out.suffix} file"
+            )
+        _hyperparameters_in_memory(file, columns, given, changes)
+        return
+    fit = FileFit(file, columns, given, changes, _print_file_fit)
     if out is None:
         fit.hyperparameters()
     else:
@@ -143,29 +173,51 @@ def _fit_tallied(
         print(f"table: {out}")
 
 
+def _hyperparameters_in_memory(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
+) -> None:
+    """Prints the hyperparameters alone."""
+    prepared = _prepared(file, columns, given, changes)
+    from hierjax.experiment.answers import answer
+    from hierjax.experiment.runner import fit_all
+    from hierjax.experiment.terminal import watch
+
+    found = fit_all(prepared, watch, with_units=bool(given["new_units"]))
+    record = answer(prepared, found, compare=False, with_units=False)
+    _print_size(record.counts, len(record.counts), [*record.counts.totals().values()] or [0, 0])
+    _print_tables(record, with_units=False)
+    _conclude(record, None)
+
+
 def _fit_in_memory(
     file: str,
-    names: Any,
+    columns: "TableColumns",
     given: Mapping[str, Any],
     changes: Sequence[str],
     out: Path | None,
     resume: bool,
 ) -> None:
     """Fits to a table whose units are looked at one by one."""
-    from hierjax.experiment.loading import with_warnings
-    from hierjax.reading import read_counts
-
-    loaded = with_warnings(lambda: read_counts(file, **names))
-    from hierjax.experiment.config import analysis, validated
-    from hierjax.experiment.runner import prepare
-
-    config = analysis(validated(dict(given), "hierjax fit", changes))
-    prepared = prepare(config, loaded)
+    prepared = _prepared(file, columns, given, changes)
     if out is None:
         _print_fit(prepared)
     elif record := _written(prepared, out, resume):
         _print_tables(record)
         _conclude(record, out)
+
+
+def _prepared(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
+) -> "Prepared":
+    """A table and a model, checked; the table first, before anything heavy is imported."""
+    from hierjax.experiment.loading import with_warnings
+    from hierjax.reading import read_table
+
+    loaded = with_warnings(lambda: read_table(file, columns))
+    from hierjax.experiment.config import analysis, validated
+    from hierjax.experiment.runner import prepare
+
+    return prepare(analysis(validated(dict(given), "hierjax fit", changes)), loaded)
 
 
 def schema() -> None:
@@ -193,16 +245,42 @@ def info() -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def _new_unit(text: str) -> dict[str, Any]:
-    """What ``--new`` asks about: successes and trials, and perhaps a label."""
-    label, _, counts = text.rpartition("=")
-    successes, slash, trials = (part.strip() for part in counts.partition("/"))
-    if not (slash and successes.isdecimal() and trials.isdecimal()):
-        raise ConfigError(f"--new: expected successes/trials, as 4/14, found {text!r}")
-    if int(successes) > int(trials):
+def _new_unit(text: str, family: str) -> dict[str, Any]:
+    """What ``--new`` asks about: a unit's value and size, and perhaps a label."""
+    from hierjax.containers import CONTAINERS
+
+    label, _, pair = text.rpartition("=")
+    keys, cells = CONTAINERS[family].keys, [part.strip() for part in pair.split("/")]
+    whole = {"beta_binomial": 2, "gamma_poisson": 1}.get(family, 0)
+    numbers = [_number(cell, i < whole) for i, cell in enumerate(cells)]
+    if len(cells) != 2 or None in numbers:
+        expected, example = "/".join(keys), {0: "-2.5/10", 1: "3/12.5", 2: "4/14"}[whole]
+        raise ConfigError(f"--new: expected {expected}, as {example}, found {text!r}")
+    value, size = numbers
+    if family == "beta_binomial" and value > size:  # type: ignore[operator]
         raise ConfigError(f"--new: expected no more successes than trials, found {text!r}")
-    unit = {"successes": int(successes), "trials": int(trials)}
+    unit = dict(zip(keys, numbers, strict=True))
     return {"label": label, **unit} if label else unit
+
+
+def _require_family(name: str) -> None:
+    from hierjax.containers import CONTAINERS
+
+    if name not in CONTAINERS:
+        near = did_you_mean(name, CONTAINERS)
+        raise ConfigError(
+            f"--family: expected one of {', '.join(CONTAINERS)}, found {name!r}{near}"
+        )
+
+
+def _number(cell: str, whole: bool) -> int | float | None:
+    """The number that is written in a cell, if one is."""
+    if whole:
+        return int(cell) if cell.isdecimal() else None
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def _written(prepared: "Prepared", out: Path, resume: bool) -> "RunRecord | None":
@@ -231,14 +309,22 @@ def _print_fit(prepared: "Prepared") -> None:
 
 def _print_file_fit(record: "RunRecord", table: "UserTable") -> None:
     """The answers of the only method, units excepted: those are written to a file."""
-    successes, trials = (sum(map(int, each * table.multiplicity)) for each in table.pairs)
-    _print_size(table.units, successes, trials)
+    sums = [math.fsum(each * table.multiplicity) for each in table.pairs]
+    _print_size(record.counts, table.units, sums)
     _print_tables(record, with_units=False)
     _conclude(record, None)
 
 
-def _print_size(units: int, successes: int, trials: int) -> None:
-    print(f"{units:,} units, {successes:,} successes of {trials:,} trials")
+def _print_size(data: "Observations", units: int, sums: Sequence[int | float]) -> None:
+    """How many units there are, and what they come to together."""
+    from hierjax.experiment.terminal import quantity
+
+    value, size = (quantity(total) for total in sums)
+    more = {
+        "beta_binomial": f", {value} successes of {size} trials",
+        "gamma_poisson": f", {value} events in an exposure of {size}",
+    }
+    print(f"{units:,} units{more.get(data.family, '')}")
 
 
 def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
@@ -249,7 +335,7 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     out, counts = terminal.console(), record.counts
     level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
-        _print_size(len(counts), counts.total_successes, counts.total_trials)
+        _print_size(counts, len(counts), [*counts.totals().values()] or [0, 0])
     for index, (name, found) in enumerate(record.fits.items()):
         print(("\n" if index else "") + f"{name}: {str(found.status).replace('_', ' ')}")
         hyper = _of_method(record.hyper, name)

@@ -27,7 +27,7 @@ _TYPES = {
     "null": "null",
 }
 # Keys that decide between the branches of a union.
-_TAGS = ("kind", "method")
+_TAGS = ("kind", "method", "family")
 _LIMITS = {
     "minimum": "of at least",
     "exclusiveMinimum": "above",
@@ -151,7 +151,8 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             here = next((s for s in here["anyOf"] if s.get("type") == "array"), {})
         elif _one_or_many(here):
             many = isinstance(value, list | tuple)
-            here = next(s for s in here["oneOf"] if (s.get("type") == "array") == many)
+            branches = [s for s in here["oneOf"] if (s.get("type") == "array") == many]
+            here = _branch_of(branches, schema, value)
         elif "anyOf" in here and isinstance(value, Mapping):
             here = next((s for s in here["anyOf"] if s.get("type") != "null"), {})
         elif "discriminator" in here and isinstance(value, Mapping):
@@ -162,6 +163,16 @@ def _resolve(here: Schema, schema: Schema, value: Any) -> Schema:
             here = {"$ref": mapping[tag]}
         else:
             return here
+
+
+def _branch_of(branches: Sequence[Schema], schema: Schema, value: Any) -> Schema:
+    """The branch of a union that a value's first key of one branch alone belongs to."""
+    if len(branches) > 1 and isinstance(value, Mapping):
+        known = [set(_resolve(each, schema, value).get("properties", {})) for each in branches]
+        for key in value:
+            if sum(key in keys for keys in known) == 1:
+                return next(b for b, keys in zip(branches, known, strict=True) if key in keys)
+    return branches[0]
 
 
 def _one_or_many(here: Schema) -> bool:

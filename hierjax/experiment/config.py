@@ -2,17 +2,18 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierjax import datasets
 from hierjax.asked import unit_position
-from hierjax.counts import Counts
 from hierjax.errors import ConfigError
 from hierjax.experiment import yaml_text
 from hierjax.experiment.record import NewUnits
-from hierjax.reading import read_counts
+from hierjax.observations import Observations
+from hierjax.reading import read_table
+from hierjax.table_columns import table_columns
 
 # The schema asks the methods for their settings, and so imports JAX: a file that is no YAML at
 # all is refused without.
@@ -102,13 +103,17 @@ def validated(
     kind = given.get("kind", "analysis")
     if wrong := kind_complaint(kind):
         raise ConfigError(_placed(("kind",), wrong, source, lines or {}, origins))
+    if kind == "analysis":
+        from hierjax.experiment.schema import with_family
+
+        given = with_family(given)
     try:
         config: Any = schema_of(kind).model_validate(given)
     except ValidationError as error:
         found = complaints.complaints(error, schema_of(kind), given)
-        texts = [_placed(path, text, source, lines or {}, origins) for path, text in found[:2]]
-        more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
-        raise ConfigError("\n".join(texts) + more) from None
+        raise ConfigError(_told(found, source, lines or {}, origins)) from None
+    if found := config.disagreements():
+        raise ConfigError(_told(found, source, lines or {}, origins))
     key, data = _data_of(config)
     if data is None or data.path is None:
         return config
@@ -163,6 +168,11 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
         for entry in plain["methods"]
     ]
     if config.kind == "analysis":
+        from hierjax.experiment.schema import NEXT
+
+        for question, family in NEXT.items():
+            if family != config.model.family:
+                del plain["questions"][question]
         labels = new_units(analysis(config)).labels
         for unit, label in zip(plain["new_units"], labels, strict=True):
             unit["label"] = label
@@ -170,28 +180,43 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
 
 
 def new_units(config: "Config") -> NewUnits:
-    """The units asked about, in columns; those without a label are called by their counts."""
+    """The units asked about, in columns; those without a label are called by their data."""
     units = config.new_units
+    pairs = [unit.pair for unit in units]
+    named = (f"{value:.12g}/{size:.12g}" for value, size in pairs)
     return NewUnits(
-        tuple(unit.label or f"{unit.successes}/{unit.trials}" for unit in units),
-        tuple(unit.successes for unit in units),
-        tuple(unit.trials for unit in units),
+        tuple(unit.label or name for unit, name in zip(units, named, strict=True)),
+        tuple(value for value, _ in pairs),
+        tuple(size for _, size in pairs),
     )
 
 
-def load_counts(config: "AnyConfig") -> Counts:
+def load_counts(config: "AnyConfig") -> Observations:
     """The data that a configuration names: an analysis's own, or those that a study is like.
 
     Raises:
         ConfigError: If there is no such data set.
-        DataError: If the file cannot be read or its counts break a rule.
+        DataError: If the file cannot be read or its data break a rule.
     """
     _, data = _data_of(config)
     assert data is not None
-    if data.path is None:
-        return datasets.load(data.dataset or "")
-    columns = data.model_dump(exclude_none=True, exclude={"path"})
-    return read_counts(data.path, **columns)
+    named = data.model_dump(exclude_none=True, exclude={"path", "dataset"})
+    columns = table_columns(**named) if named else None
+    if data.path is None or columns is None:
+        return datasets.load(data.dataset or "", columns)
+    return read_table(data.path, columns)
+
+
+def _told(
+    found: "Sequence[tuple[KeyPath, str]]",
+    source: str,
+    lines: yaml_text.Lines,
+    origins: "Mapping[KeyPath, str]",
+) -> str:
+    """The first two complaints, and how many more there are."""
+    texts = [_placed(path, text, source, lines, origins) for path, text in found[:2]]
+    more = f" (and {len(found) - 2} more)" if len(found) > 2 else ""
+    return "\n".join(texts) + more
 
 
 def _placed(
@@ -229,6 +254,8 @@ def _changed(given: dict[str, Any], setting: str) -> "tuple[dict[str, Any], KeyP
         here, at = here[at], _step(here[at], name or index, setting, path)
         path = (*path, at)
     here[at], _ = yaml_text.parse(value, f"--set {setting}")
+    if path == ("data", "path"):  # in place of a data set that comes with the package
+        here.pop("dataset", None)
     return root[""], path
 
 
@@ -239,9 +266,10 @@ def _filled(value: Any, path: "KeyPath", given: Any) -> Any:
     if path == ("methods",) and given.get("kind", "analysis") != "analysis":
         raise ConfigError("methods: expected a list of methods, as a study needs, found nothing")
     if value is None and path in (("methods",), ("model",), ("model", "hyperprior")):
-        from hierjax.experiment.schema import Config
+        from hierjax.experiment.schema import Config, family_given
 
-        plain: Any = resolved(Config.model_validate({"data": {"dataset": "-"}}))
+        model = {"family": family_given(given)}
+        plain: Any = resolved(Config.model_validate({"data": {"dataset": "-"}, "model": model}))
         for part in path:
             plain = plain[part]
         return plain
@@ -265,7 +293,7 @@ def _step(value: Any, part: str, setting: str, path: "KeyPath") -> str | int:
     return part
 
 
-def check_questions(questions: "QuestionsConfig", counts: Counts) -> None:
+def check_questions(questions: "QuestionsConfig", counts: Observations) -> None:
     """Refuses questions that these units cannot answer.
 
     Args:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from hierjax.experiment.terminal import grid, number, printable
+from hierjax.experiment.terminal import grid, number, printable, quantity
 
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
@@ -26,32 +26,43 @@ def decisions(record: "RunRecord", out: Console) -> None:
     """
     questions = record.config["questions"]
     names: tuple[str, ...]
+    data = record.counts.columns
     if (table := record.exceedance) is not None:
         chosen = table["selected"]
         count, rate, share = int(chosen.sum()), questions["above"], 100 * questions["fdr"]
         title = f"Above {rate:g}: {count} of {len(table)} units"
         rows = [row for row in table.rows() if row["selected"]]
         rows.sort(key=lambda row: row["pep"])
-        names = ("successes", "trials", "probability_above", "pep", "q_value")
+        names = (*data, "probability_above", "pep", "q_value")
         _print(out, title, rows, names)
         note = f"expected false discoveries among them: at most {share:g} %"
         out.print(note, style="dim")
     if (table := record.ranks) is not None:
         rows = sorted(table.rows(), key=lambda row: (not row["in_top_k"], row["expected_rank"]))
         top = questions["top"]
-        names = ("successes", "trials", "expected_rank", "low", "high", "p_best", "p_top_k")
+        names = (*data, "expected_rank", "low", "high", "p_best", "p_top_k")
         _print(out, f"Ranks: the likeliest top {top}", rows[:top], names)
         members = float(np.sum(table["p_top_k"][table["in_top_k"]]))
         out.print(f"expected number of true members: {members:.1f} of {top}", style="dim")
     if (table := record.contrasts) is not None:
         rows = sorted(table.rows(), key=lambda row: -row["p_greater"])
-        names = ("p_greater", "difference_mean", "difference_low", "difference_high",
-                 "ratio_low", "ratio_high", "expected_loss")  # fmt: skip
+        wanted = ("p_greater", "difference_mean", "difference_low", "difference_high",
+                  "ratio_low", "ratio_high", "expected_loss")  # fmt: skip
+        names = tuple(name for name in wanted if name in list(table))
         _print(out, f"Against {printable(str(questions['control']))}", rows, names)
     if (table := record.next_counts) is not None:
-        names = ("successes", "trials", "mean", "sd", "low", "median", "high")
-        title = f"Successes in the next {questions['next_trials']:,} trials"
+        names = (*data, "mean", "sd", "low", "median", "high")
+        title = _next_title(questions)
         _print(out, title, list(table.rows()), names)
+
+
+def _next_title(questions: Mapping[str, Any]) -> str:
+    """What is predicted of every unit."""
+    if (trials := questions.get("next_trials")) is not None:
+        return f"Successes in the next {trials:,} trials"
+    if (exposure := questions.get("next_exposure")) is not None:
+        return f"Events in the next exposure of {quantity(exposure)}"
+    return f"The next measurement, with standard error {quantity(questions['next_error'])}"
 
 
 def _print(
@@ -70,4 +81,4 @@ def _print(
 
 
 def _cell(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | np.integer) else number(value)
+    return quantity(int(value)) if isinstance(value, int | np.integer) else number(value)

@@ -5,26 +5,26 @@ import math
 from typing import Any
 
 from hierjax.errors import ConfigError, ModelError, did_you_mean
-from hierjax.experiment.schema import DistributionConfig, ModelConfig
-from hierjax.hyperpriors import Hyperprior, MeanConcentration, PowerLaw, Shapes
+from hierjax.experiment.schema_base import DistributionConfig
+from hierjax.families import FAMILIES
+from hierjax.hyperpriors import HYPERPRIORS_OF, Hyperprior
 from hierjax.model import Model
 
 __all__ = ["build_model"]
 
-_PROPER: dict[str, Any] = {"mean_concentration": MeanConcentration, "shapes": Shapes}
 _KEY = "model.hyperprior"
 # NumPyro makes these from their parameters by functions.
 _FUNCTIONS = ("TruncatedCauchy", "TruncatedNormal")
 _WITHOUT_DENSITY = {"HurdleGamma", "HurdleLogNormal", "Unit"}
 
 
-def build_model(config: ModelConfig) -> Model:
+def build_model(config: Any) -> Model:
     """The model that a configuration describes.
 
     Distributions hold their parameters as arrays: call this in the precision of the fit.
 
     Args:
-        config: A checked configuration's `model`.
+        config: A checked configuration's `model`, of any family.
 
     Returns:
         The model.
@@ -34,21 +34,24 @@ def build_model(config: ModelConfig) -> Model:
             wrong support. The message names the key and the nearest valid name.
 
     Examples:
+        >>> from hierjax.experiment.schema import ModelConfig
         >>> build_model(ModelConfig()).hyperprior
         PowerLaw(exponent=2.5)
     """
-    return Model(hyperprior=_hyperprior(config.hyperprior))
+    return Model(FAMILIES[config.family], _hyperprior(config.family, config.hyperprior))
 
 
-def _hyperprior(config: Any) -> Hyperprior:
-    if config.kind == "power_law":
-        return PowerLaw(config.exponent)
-    names = [name for name in type(config).model_fields if name != "kind"]
-    parts = {name: _distribution(getattr(config, name), f"{_KEY}.{name}") for name in names}
+def _hyperprior(family: str, config: Any) -> Hyperprior:
+    parts = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        is_distribution = isinstance(value, DistributionConfig)
+        parts[name] = _distribution(value, f"{_KEY}.{name}") if is_distribution else value
     try:
-        return _PROPER[config.kind](**parts)
+        made: Hyperprior = HYPERPRIORS_OF[family][parts.pop("kind")](**parts)
     except ModelError as error:
         raise ConfigError(f"{_KEY}: {error}") from None
+    return made
 
 
 def _distribution(config: DistributionConfig, key: str) -> Any:

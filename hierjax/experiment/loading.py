@@ -2,23 +2,27 @@
 
 import warnings
 from collections.abc import Callable
+from typing import TypeVar
 
-from hierjax.counts import Counts
 from hierjax.errors import DataWarning
+from hierjax.observations import Observations
 
 __all__ = ["with_warnings"]
 
+Read = TypeVar("Read", bound=Observations)
 
-def with_warnings(read: Callable[[], Counts]) -> tuple[Counts, tuple[str, ...]]:
-    """Reads counts and keeps their warnings.
+
+def with_warnings(read: Callable[[], Read]) -> tuple[Read, tuple[str, ...]]:
+    """Reads data and keeps their warnings.
 
     Args:
-        read: Reads the counts.
+        read: Reads the data.
 
     Returns:
-        The counts, and the text of each `DataWarning` about them.
+        The data, and the text of each `DataWarning` about them.
 
     Examples:
+        >>> from hierjax.counts import Counts
         >>> _, warnings = with_warnings(lambda: Counts([0, 1], [9, 9], labels=["a", "a"]))
         >>> len(warnings)
         1
@@ -26,5 +30,5 @@ def with_warnings(read: Callable[[], Counts]) -> tuple[Counts, tuple[str, ...]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", DataWarning)
-        counts = read()
-    return counts, tuple(str(warning.message) for warning in caught)
+        data = read()
+    return data, tuple(str(warning.message) for warning in caught)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import hierjax
-from hierjax.counts import Counts
+from hierjax.observations import Observations
 
 __all__ = ["PACKAGES", "data_summary", "devices", "environment", "versions"]
 
@@ -67,26 +67,22 @@ def environment() -> dict[str, Any]:
     }
 
 
-def data_summary(counts: Counts) -> dict[str, Any]:
+def data_summary(counts: Observations) -> dict[str, Any]:
     """Size of the data and a digest of them, by which changed data are known.
 
     Examples:
+        >>> from hierjax.counts import Counts
         >>> summary = data_summary(Counts([0, 4], [20, 14]))
         >>> summary["units"], summary["successes"], summary["trials"], summary["sha256"][:8]
         (2, 4, 34, 'eb736b88')
     """
     digest = hashlib.sha256()
-    for column in (counts.successes, counts.trials, counts.weights):
+    for column in (*counts.pair, counts.weights):
         digest.update(b"-" if column is None else np.ascontiguousarray(column).tobytes())
     for texts in (counts.labels, counts.groups):
         listed = [] if texts is None else texts.tolist()
         digest.update("\0".join(map(str, listed)).encode())
-    return {
-        "units": len(counts),
-        "successes": counts.total_successes,
-        "trials": counts.total_trials,
-        "sha256": digest.hexdigest(),
-    }
+    return {"units": len(counts), **counts.totals(), "sha256": digest.hexdigest()}
 
 
 def _commit(directory: Path, its_own: bool = False) -> str | None:

@@ -42,7 +42,7 @@ def decide(
 
     answers: dict[str, tuple[Any, Callable[[Any], Table]]] = {
         "exceedance": (asked.above, lambda rate: fit.exceedance(rate, asked.fdr)),
-        "next_counts": (asked.next_trials, lambda m: fit.predictions(m, config.level)),
+        "next_counts": (asked.next_size, lambda m: fit.predictions(m, config.level)),
         "ranks": (asked.top, ranks),
         "contrasts": (asked.control, contrasts),
     }

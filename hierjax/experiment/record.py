@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hierjax.counts import Counts
-
 if TYPE_CHECKING:
     from hierjax.checks import LooPit, PredictiveCheck
     from hierjax.fitting import Fit
@@ -18,8 +16,8 @@ class NewUnits:
 
     Attributes:
         labels: What they are called.
-        successes: Their successes.
-        trials: Their trials.
+        values: What was observed of them: successes, events or measurements.
+        sizes: Their trials, exposures or standard errors.
 
     Examples:
         >>> len(NewUnits(("experiment 71",), (4,), (14,)))
@@ -27,8 +25,8 @@ class NewUnits:
     """
 
     labels: tuple[str, ...] = ()
-    successes: tuple[int, ...] = ()
-    trials: tuple[int, ...] = ()
+    values: tuple[Any, ...] = ()
+    sizes: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         """Number of new units, which may be none."""
@@ -76,7 +74,7 @@ class RunRecord:
 
     name: str
     config: Mapping[str, Any]
-    counts: Counts
+    counts: Any
     fits: Mapping[str, "Fit"]
     failures: Mapping[str, str]
     new_units: NewUnits

@@ -14,7 +14,6 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
-from hierjax.counts import Counts
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
@@ -22,12 +21,11 @@ from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
 from hierjax.fitted import DTYPES
-from hierjax.fitting import Fit, fit, rehearse
-from hierjax.hyperpriors import check_proper
+from hierjax.fitting import Fit, fit, rehearse, require_family
 from hierjax.inference import Quadrature
 from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
-from hierjax.tally import Tally
+from hierjax.observations import Observations
 
 __all__ = [
     "MethodFits",
@@ -69,7 +67,7 @@ class Prepared:
     """
 
     config: Config
-    counts: Counts
+    counts: Any
     model: Model
     warnings: tuple[str, ...] = ()
 
@@ -89,7 +87,7 @@ class MethodFits:
     seconds: Stages = field(default_factory=Stages)
 
 
-def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None) -> Prepared:
+def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None = None) -> Prepared:
     """Loads the data, sets JAX up and builds the model; writes nothing.
 
     Args:
@@ -109,10 +107,10 @@ def prepare(config: Config, loaded: tuple[Counts, tuple[str, ...]] | None = None
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)
-    tally = Tally.of(counts)
-    check_proper(model.hyperprior, tally.interior)
-    tally.arrays(DTYPES[config.precision])
-    return Prepared(config, counts, model, odd)
+        require_family(model, counts)
+        problem = Problem(model, counts, DTYPES[config.precision])
+        problem.proper_tally()
+    return Prepared(config, counts, problem.model, odd)
 
 
 def method_key(seed: int, name: str) -> Key[Array, ""]:

@@ -1,8 +1,13 @@
-"""What every kind of configuration has in it: data, and a model."""
+"""What every kind of configuration has in it: data, and the beta-binomial model."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from hierjax import datasets
+from hierjax.containers import CONTAINERS
+from hierjax.table_columns import family_of
 
 __all__ = [
     "Count",
@@ -29,9 +34,13 @@ class Strict(BaseModel):
         extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
     )
 
+    def disagreements(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """What is wrong with parts that are right alone: the key of one, and a sentence."""
+        return []
+
 
 class DataConfig(Strict):
-    """Where the counts come from: a data set that hierjax ships, or a table in a file."""
+    """Where the data come from: a data set that hierjax ships, or a table in a file."""
 
     dataset: Text | None = None
     """Name of a data set that hierjax ships."""
@@ -41,6 +50,14 @@ class DataConfig(Strict):
     """Column of successes."""
     trials: Text | None = None
     """Column of trials."""
+    events: Text | None = None
+    """Column of events, of the family gamma_poisson."""
+    exposure: Text | None = None
+    """Column of exposures, which are positive, of the family gamma_poisson."""
+    values: Text | None = None
+    """Column of measurements, of the family normal_normal."""
+    errors: Text | None = None
+    """Column of their standard errors, which are positive, of the family normal_normal."""
     label: Text | None = None
     """Column of the units' labels."""
     group: Text | None = None
@@ -55,22 +72,29 @@ class DataConfig(Strict):
     @model_validator(mode="after")
     def _one_source(self) -> "DataConfig":
         table = self.model_dump(exclude_none=True, exclude={"dataset"})
-        if self.dataset is not None:
+        if self.dataset is not None and self.dataset not in datasets.TABLES:
             if table:
                 raise ValueError(f"expected no more keys beside dataset, found {', '.join(table)}")
             return self
-        if table.keys() & {"success_column", "unit"}:
-            required, whole = ["path", "success_column", "unit"], "path, success_column and unit"
-            if odd := [key for key in table if key not in required]:
-                raise ValueError(f"expected {whole} alone, found {', '.join(odd)} beside them")
-        else:
-            required, whole = (
-                ["path", "successes", "trials"],
-                "dataset, or path, successes and trials",
-            )
+        required, whole = self._columns(table)
+        if self.dataset is not None:
+            required, whole = required[1:], whole.replace("dataset, or path", "dataset")
+        optional = [] if "unit" in required else ["label", "group", "weight"]
+        if odd := [key for key in table if key not in (*required, *optional)]:
+            raise ValueError(f"expected {whole} alone, found {', '.join(odd)} beside them")
         if missing := [key for key in required if key not in table]:
             raise ValueError(f"expected {whole}; found no {' and no '.join(missing)}")
         return self
+
+    @staticmethod
+    def _columns(table: Mapping[str, str]) -> tuple[list[str], str]:
+        """The keys that a table needs, and what errors call them."""
+        if table.keys() & {"success_column", "unit"}:
+            return ["path", "success_column", "unit"], "path, success_column and unit"
+        family = family_of(list(table)) or "beta_binomial"
+        value, size = CONTAINERS[family].keys
+        source = "dataset, or path" if family == "beta_binomial" else "path"
+        return ["path", value, size], f"{source}, {value} and {size}"
 
 
 class DistributionConfig(Strict):
@@ -117,7 +141,7 @@ HyperpriorConfig = Annotated[
 
 
 class ModelConfig(Strict):
-    """The hierarchy."""
+    """The hierarchy of counts of successes among trials."""
 
     family: Literal["beta_binomial"] = "beta_binomial"
     """Conjugate family."""

@@ -23,6 +23,7 @@ __all__ = [
     "number",
     "overview",
     "printable",
+    "quantity",
     "units",
     "warn",
     "watch",
@@ -53,6 +54,18 @@ def number(value: float, digits: int = 3) -> str:
     if abs(value) >= 10**digits and abs(value) < 10**7:
         return f"{value:.0f}"
     return f"{value:#.{digits}g}".removesuffix(".")
+
+
+def quantity(value: int | float) -> str:
+    """What was observed of a unit, as it was given.
+
+    Examples:
+        >>> quantity(1725), quantity(94.3), quantity(12500000.0), quantity(-2.75)
+        ('1,725', '94.3', '12,500,000', '-2.75')
+    """
+    if abs(value) < 10**15 and float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if 10**6 < abs(value) < 10**15 else f"{value:.6g}"
 
 
 @contextmanager
@@ -94,7 +107,8 @@ def warn(texts: Sequence[str], out: Console) -> None:
 def overview(record: "RunRecord", out: Console) -> None:
     """Prints one line a method: estimates, the first new unit, agreement, seconds, status."""
     lines = grid(["method"])
-    names = ["alpha", "beta"]
+    parameters = _headline(record)
+    names = [*parameters]
     if len(record.new_units):
         names.append(textwrap.shorten(printable(record.new_units.labels[0]), 24, placeholder="..."))
     for column in [*names, "max |z|", "seconds"]:
@@ -107,7 +121,7 @@ def overview(record: "RunRecord", out: Console) -> None:
     for name in [entry["name"] for entry in record.config["methods"]]:
         cells = [name]
         if name in record.fits:
-            cells += [number(hyper[name, p]["median"]) for p in ("alpha", "beta")]
+            cells += [number(hyper[name, p]["median"]) for p in parameters]
             if len(record.new_units):
                 cells.append(_interval(first[name]))
             cells.append(_largest_z(record.agreement, name))
@@ -120,12 +134,21 @@ def overview(record: "RunRecord", out: Console) -> None:
     out.print(lines)
     points = [name for name, fit in record.fits.items() if fit.is_point]
     estimates = f" ({' and '.join(points)}: estimates)" if points else ""
-    out.print(f"alpha, beta: posterior medians{estimates}", style="dim")
+    out.print(f"{', '.join(parameters)}: posterior medians{estimates}", style="dim")
     if len(record.new_units):
-        out.print(f"rate: posterior mean and {100 * record.level:g} % interval", style="dim")
+        word = "effect" if record.counts.family == "normal_normal" else "rate"
+        out.print(f"{word}: posterior mean and {100 * record.level:g} % interval", style="dim")
     out.print(
         "max |z|: largest difference from quadrature, in Monte Carlo standard errors", style="dim"
     )
+
+
+def _headline(record: "RunRecord") -> tuple[str, str]:
+    """The two hyperparameters that say most of a population."""
+    names = list(dict.fromkeys(record.hyper["parameter"].tolist()))
+    if record.counts.family == "beta_binomial" or not names:
+        return "alpha", "beta"
+    return "mean", names[-1]
 
 
 def hyperparameters(table: "Table", level: float, out: Console) -> None:
@@ -155,15 +178,16 @@ def units(table: "Table", level: float | None, out: Console, title: str) -> None
         title += f" ({_SHOWN_UNITS} lowest and {_SHOWN_UNITS} highest means of {len(rows):,})"
     out.print(f"\n{title}", style="bold")
     lines = grid(["label"])
-    whole = ["successes", "trials"]
-    real = ["raw_rate", "mean", "sd", "low", "high", "shrinkage"]
-    for name in [*whole, *real]:
+    columns = list(table)
+    data = columns[columns.index("label") + 1 : columns.index("mean")]
+    data, real = data[:2], [*data[2:], "mean", "sd", "low", "high", "shrinkage"]
+    for name in [*data, *real]:
         lines.add_column(_heading(name, level), justify="right", no_wrap=True)
     for position, row in enumerate(rows):
         if cut and position == _SHOWN_UNITS:
             lines.add_row("...")
         if not cut or position < _SHOWN_UNITS or position >= len(rows) - _SHOWN_UNITS:
-            cells = [f"{row[name]:,}" for name in whole] + [number(row[name]) for name in real]
+            cells = [quantity(row[name]) for name in data] + [number(row[name]) for name in real]
             lines.add_row(printable(str(row["label"])), *cells)
     out.print(lines)
 

@@ -96,7 +96,7 @@ def _new_units(run: RunRecord) -> Iterator[Picture]:
     new = run.new_units
     if not len(new):
         return
-    shown = list(zip(new.labels, new.successes, new.trials, strict=True))[:_MOST_NEW_UNITS]
+    shown = list(zip(new.labels, new.values, new.sizes, strict=True))[:_MOST_NEW_UNITS]
 
     def draw() -> Axes:
         panels = new_panels(len(shown), 1, 6.0, 4.0 * len(shown))[:, 0]

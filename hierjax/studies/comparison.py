@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 import hierjax
-from hierjax.asked import among, of_kind, probability, whole_number
+from hierjax.asked import among, counts_model, of_kind, probability, whole_number
 from hierjax.batch import DataSets
 from hierjax.batch.plan import SAMPLERS, check_draws
 from hierjax.errors import ConfigError
@@ -149,7 +149,9 @@ def compare(
         ([0.0], ())
     """
     asked = _checked(data_sets, methods, platforms, precisions, level, key)
-    packed = pickle.dumps(model or Model())
+    model = model or Model()
+    counts_model(model, "studies")
+    packed = pickle.dumps(model)
     keyed = None if key is None else _key_data(key)
     combinations = list(product(asked.items(), platforms, precisions))
     found = _Found()

@@ -84,7 +84,7 @@ def test_new_units_without_a_label_are_called_by_their_counts():
     units = [{"successes": 4, "trials": 14}, {"label": "b", "successes": 0, "trials": 0}]
     found = new_units(validated({**DATA, "new_units": units}, "c.yaml"))
     assert found.labels == ("4/14", "b")
-    assert found.trials == (14, 0)
+    assert found.sizes == (14, 0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 
 from hierjax.batch import BatchFit, fit_batch
 from hierjax.counts import Counts
-from hierjax.errors import DataError, InferenceError, ModelError
+from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
 from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
@@ -102,7 +102,7 @@ def prepare_study(config: StudyConfig) -> PreparedStudy:
         InferenceError: If no population fits them.
     """
     like = getattr(config, "like", None)
-    counts, odd = with_warnings(lambda: load_counts(config)) if like else (None, ())
+    counts, odd = with_warnings(lambda: _counts(config)) if like else (None, ())
     prepare_jax(config.device)
     double = getattr(config, "precision", "float64") != "float32"
     with jax.enable_x64(double):
@@ -114,6 +114,17 @@ def prepare_study(config: StudyConfig) -> PreparedStudy:
     require_draws(config)
     require_memory(config, settings)
     return PreparedStudy(config, model, settings, counts, odd)
+
+
+def _counts(config: StudyConfig) -> Counts:
+    """The data that data sets are to be like."""
+    found = load_counts(config)
+    if not isinstance(found, Counts):
+        raise ConfigError(
+            "like: expected counts of successes among trials, as studies know no other family, "
+            f"found those of {found.family}"
+        )
+    return found
 
 
 def _fitted(counts: Counts) -> np.ndarray:
