@@ -199,18 +199,16 @@ def test_beside_complete_pooling(family):
         grid = jnp.stack(jnp.meshgrid(jnp.asarray(u), jnp.asarray(w), indexing="ij"), axis=-1)
         density = jax.vmap(jax.vmap(lambda eta: model.log_marginal(tally, eta)))
         logs = np.asarray(jax.jit(density)(grid))
+    points, shares = (np.asarray(each) for each in found)
     rho = 1 / (1 + np.exp(w - origin))
     weights = np.exp(logs - logs.max()) * (rho * (1 - rho))[None]
     expected = np.sum(weights * rho) / weights.sum()
-    points = np.asarray(found.points)
-    mean = np.sum(found.weights / (1 + np.exp(points[..., 1] - origin)))
+    mean = np.sum(shares / (1 + np.exp(points[..., 1] - origin)))
     # The rule's ends are cut off, and its eight columns are a normal distribution's.
     assert float(mean) == pytest.approx(expected, rel=0.02)
     location = np.sum(weights * u[:, None]) / weights.sum()
     spread = np.sqrt(np.sum(weights * (u[:, None] - location) ** 2) / weights.sum())
-    assert float(np.sum(found.weights * points[..., 0])) == pytest.approx(
-        location, abs=0.02 * spread
-    )
+    assert np.sum(shares * points[..., 0]) == pytest.approx(location, abs=0.02 * spread)
 
 
 @others
@@ -316,13 +314,13 @@ def test_samplers_in_other_units_of_measurement(unit):
             assert abs(errors(fit.draws[..., i], reference.summary()["mean"][i])) < 4
 
 
-def test_half_a_million_person_years():
-    """Counties' rates: exposures from a thousand to ten million, a Gamma far from a normal."""
+def test_exposures_of_very_different_lengths():
+    """Counties' person-years, from a thousand to ten million, in both precisions."""
     rng = np.random.default_rng(6)
-    exposures = np.floor(10 ** rng.uniform(3, 7, 600))
-    data = Events(rng.poisson(exposures * rng.gamma(15.0, 1 / 3e5, 600)), exposures)
+    exposures = np.floor(10 ** rng.uniform(3, 7, 60))
+    data = Events(rng.poisson(exposures * rng.gamma(15.0, 1 / 3e5, 60)), exposures)
     double, single = (hj.fit(data, precision=each) for each in ("float64", "float32"))
-    assert double.status == single.status == "converged"
+    assert (double.status, single.status) == ("converged", "converged"), single.message
     found, other = double.summary(), single.summary()
     for row, name in enumerate(found["parameter"]):
         spread = found["high"][row] - found["low"][row]
