@@ -56,10 +56,10 @@ def inside(name: str, value: Any, limits: tuple[float, float]) -> float:
         ConfigError: If it is not one.
 
     Example:
-        >>> inside("threshold", 2e-4, (0, float("inf")))
+        >>> inside("threshold", 2e-4, (0.0, float("inf")))
         0.0002
     """
-    if limits == (0, 1):
+    if limits == (0.0, 1.0):
         return probability(name, value)
     number = isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
     if isinstance(value, bool) or not number or not limits[0] < value < limits[1]:

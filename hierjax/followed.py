@@ -108,7 +108,7 @@ def _new_units(family: AnyFamily, new: New) -> tuple[np.ndarray, np.ndarray]:
 def _thresholds(
     family: AnyFamily, given: float | Sequence[float]
 ) -> Float[np.ndarray, "thresholds"]:
-    if family.limits == (0, 1):
+    if family.limits == (0.0, 1.0):
         return _probabilities("above", given)
     least, most = family.limits
     found = np.atleast_1d(np.asarray(given, float))

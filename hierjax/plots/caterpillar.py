@@ -87,7 +87,7 @@ def caterpillar(
     pooled = population_mean(fit)
     limits = rate_limits(np.append(low, pooled), np.append(high, pooled), raw, family.limits)
     ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel=family.unit_words.parameter)
-    if family.limits == (0, np.inf) and low.min() > 0 and mean.max() > _DECADES * mean.min():
+    if family.limits == (0.0, np.inf) and low.min() > 0 and mean.max() > _DECADES * mean.min():
         # Rates without an upper bound may differ by orders of magnitude.
         ax.set(xscale="log", xlim=(0.7 * low.min(), 1.4 * high.max()))
     middle = ax.axvline(pooled, color=INK, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1.5)
