@@ -64,7 +64,7 @@ class LooPit:
 
         def below(level: float) -> Float[np.ndarray, "units"]:
             within = np.clip((level - self.low) / width, 0.0, 1.0)
-            return np.where(is_interval, within, level >= self.low)
+            return np.where(is_interval, within, level > self.low)
 
         return np.array([np.mean(below(level)) for level in levels])
 
