@@ -240,7 +240,7 @@ def draw(
     missing, turn = draws, 0
     while missing > 0:
         proposed = propose(
-            model, tally, result.lattice, jax.random.fold_in(key, turn), 2 * draws + 64
+            model, tally, result.lattice, jax.random.fold_in(key, turn), 3 * draws // 2 + 64
         )
         points, accepted = (np.asarray(values) for values in proposed)
         kept.append(points[accepted][:missing])
