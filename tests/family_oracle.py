@@ -160,7 +160,7 @@ class Pair:
         nodes: Number of nodes.
     """
 
-    def __init__(self, first, second, nodes=56):
+    def __init__(self, first, second, nodes=160):
         x, share = np.polynomial.legendre.leggauss(nodes)
         self.first, self.kept = first, np.flatnonzero(first.weights > 1e-12)
         self.shares = 8 * share * stats.norm.pdf(8 * x)

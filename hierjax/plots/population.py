@@ -36,7 +36,7 @@ _MOST_POINTS = 4000
 
 
 def _rate_bins(
-    rates: Float[np.ndarray, " units"], bounds: tuple[float, float]
+    rates: Float[np.ndarray, " units"], bounds: tuple[float, float] = (0.0, 1.0)
 ) -> Float[np.ndarray, " edges"]:
     """Round bin edges by Freedman and Diaconis's rule, never few and never many."""
     low, high = float(rates.min()), float(rates.max())
