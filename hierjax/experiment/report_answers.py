@@ -157,7 +157,6 @@ def _contrasts(run: RunRecord, table: Table) -> Part:
 
 def _next_counts(run: RunRecord, table: Table) -> Part:
     asked = run.config["questions"]
-    columns = run.counts.columns
     size = next(
         asked[key] for key in ("next_trials", "next_exposure", "next_error") if asked.get(key)
     )
