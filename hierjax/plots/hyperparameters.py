@@ -54,22 +54,21 @@ def _natural_axes(ax: Axes, family: AnyFamily) -> None:
     mean, concentration = each["mean"], each["concentration"]
     ax.set_xlabel(f"{first.symbol}, {first.words}")
     ax.set_ylabel(f"{second.symbol}, log of the concentration")
+    if mean is not first:
+        host, most = family.on_host, family.limits[1]
+
+        def place(m: np.ndarray) -> np.ndarray:
+            return np.asarray(host.place_of(np.clip(m, 1e-300, most)))
+
+        top = ax.secondary_xaxis("top", functions=(host.parameter_at, place))
+        top.set_xlabel(f"{mean.words} {mean.symbol}")
+        ax.spines["top"].set_visible(True)
+        _ticks_between(top.set_xticks, ax.get_xlim(), host.parameter_at)
     right = ax.secondary_yaxis("right", functions=(np.exp, lambda c: np.log(np.maximum(c, 1e-300))))
     right.set_ylabel(f"concentration {concentration.symbol}")
     ax.spines["right"].set_visible(True)
     ax.locator_params(axis="x", nbins=6)
     _ticks_between(right.set_yticks, ax.get_ylim(), np.exp)
-    if mean is first:
-        return
-    host, most = family.on_host, family.limits[1]
-
-    def place(m: np.ndarray) -> np.ndarray:
-        return np.asarray(host.place_of(np.clip(m, 1e-300, most)))
-
-    top = ax.secondary_xaxis("top", functions=(host.parameter_at, place))
-    top.set_xlabel(f"{mean.words} {mean.symbol}")
-    ax.spines["top"].set_visible(True)
-    _ticks_between(top.set_xticks, ax.get_xlim(), host.parameter_at)
 
 
 def _ticks_between(
