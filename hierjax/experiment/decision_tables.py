@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
+from hierjax.containers import CONTAINERS
 from hierjax.experiment.terminal import grid, number, printable, quantity
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decisions"]
 
+_DATA = {name for container in CONTAINERS.values() for name in container.columns}
 # Rows shown of a table that is longer.
 _SHOWN = 20
 
@@ -73,12 +75,14 @@ def _print(
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for row in rows[:_SHOWN]:
-        table.add_row(printable(str(row["label"])), *(_cell(row[name]) for name in names))
+        cells = (_cell(row[name], name in _DATA) for name in names)
+        table.add_row(printable(str(row["label"])), *cells)
     if rows:
         out.print(table)
     if len(rows) > _SHOWN:
         out.print(f"... and {len(rows) - _SHOWN:,} more", style="dim")
 
 
-def _cell(value: Any) -> str:
-    return quantity(int(value)) if isinstance(value, int | np.integer) else number(value)
+def _cell(value: Any, is_data: bool) -> str:
+    whole = isinstance(value, int | np.integer)
+    return quantity(value) if is_data or whole else number(value)

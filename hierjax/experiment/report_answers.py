@@ -157,8 +157,9 @@ def _contrasts(run: RunRecord, table: Table) -> Part:
 
 def _next_counts(run: RunRecord, table: Table) -> Part:
     asked = run.config["questions"]
-    columns = run.counts.columns
-    size = next(asked[key] for key in (f"next_{columns[1]}", "next_trials") if asked.get(key))
+    size = next(
+        asked[key] for key in ("next_trials", "next_exposure", "next_error") if asked.get(key)
+    )
     is_real, words = FAMILIES[run.counts.family].support == "reals", _words(run)
     rows = sorted(table.rows(), key=lambda row: -row["mean"])
     ends = 1 if is_real else 0

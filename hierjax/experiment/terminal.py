@@ -56,7 +56,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:#.{digits}g}".removesuffix(".")
 
 
-def quantity(value: int | float) -> str:
+def quantity(value: Any) -> str:
     """What was observed of a unit, as it was given.
 
     Examples:

@@ -51,7 +51,7 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
         'share of units, less expected'
     """
     pit = fit.loo_pit() if pit is None else pit
-    used = fit.counts.trials > 0
+    used = fit.counts.sizes > 0
     kept = LooPit(pit.low[used], pit.high[used])
     color = method_styles({fit.method.name: fit})[fit.method.name].color
     ax = new_axes(ax, 6.4, 3.6)
