@@ -7,7 +7,15 @@ import numpy as np
 
 from hierjax.errors import ConfigError, DataError, HierjaxError, did_you_mean
 
-__all__ = ["among", "counts_model", "probability", "unit_position", "whole_number"]
+__all__ = [
+    "among",
+    "counts_model",
+    "inside",
+    "of_kind",
+    "probability",
+    "unit_position",
+    "whole_number",
+]
 
 
 def probability(name: str, value: Any) -> float:
@@ -30,6 +38,33 @@ def probability(name: str, value: Any) -> float:
     number = isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
     if isinstance(value, bool) or not number or not 0 < value < 1:
         raise ConfigError(f"{name}: expected a probability inside (0, 1), found {value!r}")
+    return float(value)
+
+
+def inside(name: str, value: Any, limits: tuple[float, float]) -> float:
+    """A number strictly between limits.
+
+    Args:
+        name: What the error calls it.
+        value: What was given.
+        limits: Of which either may be infinite.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: If it is not one.
+
+    Example:
+        >>> inside("threshold", 2e-4, (0.0, float("inf")))
+        0.0002
+    """
+    if limits == (0.0, 1.0):
+        return probability(name, value)
+    number = isinstance(value, Real) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    if isinstance(value, bool) or not number or not limits[0] < value < limits[1]:
+        above = f" above {limits[0]:g}" if np.isfinite(limits[0]) else ""
+        raise ConfigError(f"{name}: expected a finite number{above}, found {value!r}")
     return float(value)
 
 

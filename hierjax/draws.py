@@ -12,8 +12,7 @@ from hierjax.fitted import Fitted
 from hierjax.inference.quadrature import QuadratureResult, draw
 from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.tally import Tally
-from hierjax.units.draws import draw_rates
+from hierjax.units.draws import draw_parameters
 
 __all__ = ["Draws"]
 
@@ -21,11 +20,14 @@ __all__ = ["Draws"]
 class Draws(Fitted):
     """Densities and draws, asked of a fit."""
 
+    def _tally(self) -> Any:
+        return self.model.family.tally(*self.counts.pair, self.counts.weights, self.dtype)
+
     def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
         """Unnormalised log-posterior density at given working coordinates."""
         with self._x64():
             flat = jnp.asarray(points, self.dtype).reshape(-1, 2)
-            tally = jax.tree.map(jnp.asarray, Tally.of(self.counts).arrays(self.dtype))
+            tally = jax.tree.map(jnp.asarray, self._tally())
             values = _log_posterior(self.model, tally, flat)
             return np.asarray(values).reshape(np.shape(points)[:-1])
 
@@ -54,7 +56,7 @@ class Draws(Fitted):
                 posterior, on_device = jax.tree.map(jnp.asarray, (self.posterior, places))
                 zero = jnp.zeros((), self.dtype)
                 found = QuadratureResult(posterior, on_device, zero, zero, zero)
-                tally = Tally.of(self.counts).arrays(self.dtype)
+                tally = self._tally()
                 return np.asarray(draw(self.model, tally, found, key, draws))
             points = self.posterior.points.reshape(-1, 2)
             weights = jnp.asarray(self.posterior.weights.ravel())
@@ -64,17 +66,17 @@ class Draws(Fitted):
     def sample_rates(
         self, draws: int, key: Key[Array, ""]
     ) -> tuple[Float[np.ndarray, "draws 2"], Float[np.ndarray, "draws units"]]:
-        """Independent joint draws of the hyperparameters and of all units' rates.
+        """Independent joint draws of the hyperparameters and of all units' rates or effects.
 
-        The hyperparameters are drawn as by `sample`, then every rate from its conjugate posterior
-        given them.
+        The hyperparameters are drawn as by `sample`, then every rate or effect from its conjugate
+        posterior given them.
 
         Args:
             draws: Number of draws.
             key: Typed random key.
 
         Returns:
-            Working coordinates, and rates.
+            Working coordinates, and rates or effects.
 
         Raises:
             TypeError: If the key is not a single typed key.
@@ -89,7 +91,7 @@ class Draws(Fitted):
         """
         key_points, key_rates = jax.random.split(require_key(key))
         points = self.sample(draws, key_points)
-        return points, draw_rates(points, self.counts.successes, self.counts.trials, key_rates)
+        return points, draw_parameters(self.model.family, points, *self.counts.pair, key_rates)
 
 
 @jax.jit

@@ -24,6 +24,7 @@ else:
 __all__ = [
     "MAX_COUNT",
     "ArrayLike",
+    "Number",
     "Rule",
     "Source",
     "as_column",
@@ -42,6 +43,8 @@ MAX_COUNT = 2**53 - 1
 _LARGEST = 1e100
 
 
+# One value or size.
+Number = int | float
 # Entries of a column as an array of one type, or an error about the first that is wrong.
 Rule = Callable[..., Shaped[np.ndarray, " units"]]
 

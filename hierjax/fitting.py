@@ -20,6 +20,7 @@ from hierjax.errors import ConfigError, InferenceError
 from hierjax.estimates import Estimates
 from hierjax.families import FAMILIES
 from hierjax.fitted import DTYPES, Precision
+from hierjax.followed import New
 from hierjax.hyperparameters import (
     summarize_draws,
     summarize_lattice,
@@ -245,7 +246,7 @@ class Fit(Estimates, Decisions, Draws):
         self,
         of: str | Sequence[str] = (),
         *,
-        new: tuple[int, int] | Sequence[tuple[int, int]] = (),
+        new: New = (),
         levels: float | Sequence[float] = (),
         above: float | Sequence[float] = (),
     ) -> Table:
@@ -257,7 +258,7 @@ class Fit(Estimates, Decisions, Draws):
         self,
         of: str | Sequence[str] = (),
         *,
-        new: tuple[int, int] | Sequence[tuple[int, int]] = (),
+        new: New = (),
         levels: float | Sequence[float] = (),
         above: float | Sequence[float] = (),
     ) -> Table:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from hierjax.effects import posterior_effects
 from hierjax.errors import InferenceError
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.protocol import AnyFamily
 from hierjax.followed import Followed, New
 from hierjax.maxima import estimate_moves
 from hierjax.table import Table
@@ -33,7 +33,7 @@ Pairs = tuple[Float[Array, "pairs"], Float[Array, "pairs"]]
 
 @partial(jax.jit, static_argnums=0)
 def _covariances(
-    family: BetaBinomial,
+    family: AnyFamily,
     points: Float[Array, "points 2"],
     weights: Float[Array, "points"],
     centered: Float[Array, "points answers"],
@@ -87,13 +87,14 @@ def influence(
     Args:
         fit: By quadrature, a sampler or Type-2 maximum likelihood.
         of: Labels of units whose rate is followed too.
-        new: Successes and trials of new units whose rate is followed, as (4, 14) or a list of such.
+        new: Value and size of new units whose rate is followed, as (4, 14) or a list of such.
         levels: Probabilities of quantiles that are followed, of all hyperparameters and rates.
         above: Thresholds that rates may exceed.
 
     Returns:
-        One row a unit: label, successes, trials, then derivatives of logit_mean,
-        log_concentration, mean, log_alpha, log_beta (posterior means, or estimates), of
+        One row a unit: label, successes, trials (or as their family calls them), then derivatives
+        of the family's hyperparameters (posterior means, or estimates), of binomial counts
+        logit_mean, log_concentration, mean, log_alpha, log_beta, of
         log_evidence (of a maximum: the log-marginal likelihood), and of the mean `rate of LABEL`
         for every unit of `of`, `rate of 4/14` for one of `new`. For every level `50% of alpha`,
         likewise of logit_mean, log_concentration, mean, concentration, beta and the rates; for
@@ -103,7 +104,7 @@ def influence(
         InferenceError: If the method failed, is moments, or did not reach a maximum.
         DataError: If there is no unit, or more than one, of a label, or a new unit's counts break
             a rule.
-        ConfigError: If a level or a threshold is not inside (0, 1), or anything is asked twice.
+        ConfigError: If a level or a threshold is out of its range, or anything is asked twice.
 
     Example:
         >>> import hierjax as hj
@@ -114,16 +115,16 @@ def influence(
         0 20 -0.1692
     """
     _require_likelihood(fit)
-    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family.hyperparameters)
+    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family)
     counts, dtype = fit.counts, fit.dtype
-    columns = np.stack([counts.successes, counts.trials])
+    columns = np.stack(counts.pair)
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
     inverse = inverse.ravel()
     a = np.ones(len(counts)) if counts.weights is None else counts.weights
     total = np.bincount(inverse, a, pairs.shape[1])
     # Whole batches: a remainder would be compiled apart.
     missing = (0, -pairs.shape[1] % _BATCH)
-    padded = np.pad(pairs.astype(float), ((0, 0), missing))
+    padded = np.pad(pairs.astype(float), ((0, 0), missing), "edge")
     if fit.is_estimate:
         values = estimate_moves(fit, asked, padded, np.pad(total, missing))
     else:
@@ -145,7 +146,8 @@ def columns_of(
     Returns:
         Columns of a table.
     """
-    hyper, rest, evidence = np.split(values, [len(asked.reported.answers), len(values) - 1])
+    count = len(asked.family.hyperparameters.answers)
+    hyper, rest, evidence = np.split(values, [count, len(values) - 1])
     return dict(zip(asked.columns, [*hyper, *evidence, *rest], strict=True))
 
 

@@ -45,7 +45,7 @@ def sensitivity(
     Args:
         fit: By quadrature or a sampler.
         of: Labels of units whose rate is followed too.
-        new: Successes and trials of new units whose rate is followed.
+        new: Value and size of new units whose rate or effect is followed.
         levels: Probabilities of quantiles that are followed.
         above: Thresholds that rates may exceed.
 
@@ -56,7 +56,7 @@ def sensitivity(
         InferenceError: If the hyperprior does not enter the method.
         DataError: If there is no unit, or more than one, of a label, or a new unit's counts break
             a rule.
-        ConfigError: If a level or a threshold is not inside (0, 1), or anything is asked twice.
+        ConfigError: If a level or a threshold is out of its range, or anything is asked twice.
 
     Example:
         >>> import hierjax as hj
@@ -68,7 +68,7 @@ def sensitivity(
         raise InferenceError(
             f"{fit.method.name}: the hyperprior does not enter, so nothing depends on it"
         )
-    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family.hyperparameters)
+    asked = Followed.of(fit.counts, of, new, levels, above, fit.model.family)
     points, weights, centered = posterior_effects(fit, asked)
     hyperprior = fit.model.hyperprior
     parameters = dict(_parameters(hyperprior))

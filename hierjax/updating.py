@@ -1,88 +1,97 @@
-"""New data for a fit: the union of its counts with more, and the fit of that union."""
+"""New data for a fit: the union of its data with more, and the fit of that union."""
 
 import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from hierjax.counts import Counts
+from hierjax.containers import CONTAINERS
+from hierjax.entries import ArrayLike, Source
 from hierjax.errors import DataError, DataWarning
+from hierjax.families import FAMILIES
 from hierjax.inference.result import Problem
-from hierjax.validation import ArrayLike, Source
+from hierjax.observations import Observations
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
 
 __all__ = ["refit", "union"]
 
-_NEEDED, _OPTIONAL = ("successes", "trials", "labels"), ("groups", "weights")
+_OPTIONAL = ("groups", "weights")
+
+Data = TypeVar("Data", bound=Observations)
 
 
-def union(old: Counts, new: Counts | Mapping[str, ArrayLike]) -> Counts:
-    """Adds rows to counts: those of old labels to their units, others as units at the end.
+def union(old: Data, new: Data | Mapping[str, ArrayLike]) -> Data:
+    """Adds rows to data: those of old labels to their units, others as units at the end.
 
-    Labels alone say what belongs together, so counts made without labels, whose units are called
-    "1", "2" and so on, add to the units at the same positions.
+    Counts and exposures of one unit add up; of measurements the mean is taken, weighted by
+    1 / error^2. Labels alone say what belongs together, so data made without labels, whose units
+    are called "1", "2" and so on, add to the units at the same positions.
 
     Args:
-        old: The counts so far.
-        new: More counts, or a mapping of columns successes, trials and labels (and groups,
-            weights), which may hold a single row. Rows of one label are added up.
+        old: The data so far.
+        new: More of them, or a mapping of columns successes, trials (or events, exposures; values,
+            errors) and labels (and groups, weights), which may hold a single row.
 
     Returns:
-        The counts of all, old units first. New units weigh 1 unless told otherwise.
+        The data of all, old units first. New units weigh 1 unless told otherwise.
 
     Raises:
-        DataError: If a row breaks a rule of counts, its label is that of more than one old
+        DataError: If a row breaks a rule of the data, its label is that of more than one old
             unit, or its group or weight is not that of its unit.
 
     Example:
+        >>> from hierjax.counts import Counts
         >>> counts = Counts([0, 1], [20, 20], labels=["a", "b"])
         >>> both = union(counts, {"successes": [4, 2], "trials": [14, 9], "labels": ["c", "a"]})
         >>> both.labels.tolist(), both.successes.tolist(), both.trials.tolist()
         (['a', 'b', 'c'], [2, 1, 4], [29, 20, 14])
     """
-    rows = _stacked(old, _columns(new))
+    rows = _stacked(old, _columns(old, new))
     place = _places(old, rows)
     first = np.full(place.max() + 1, len(rows))
     np.minimum.at(first, place, np.arange(len(rows)))
     for name, values in (("group", rows.groups), ("weight", rows.weights)):
         if values is not None:
             _require_equal(name, values, first[place], rows)
+    host = FAMILIES[old.family].on_host
+    pair = host.combined(*rows.pair, place, first)
     columns: dict[str, Any] = {}
-    for name in ("successes", "trials"):
-        columns[name] = np.zeros(len(first), np.int64)
-        np.add.at(columns[name], place, getattr(rows, name))
     for name in ("labels", *_OPTIONAL):
         values = getattr(rows, name)
         columns[name] = None if values is None else values[first]
     if old.weights is None and np.all(columns["weights"] == 1):
         columns["weights"] = None
     with _without_warnings():
-        return Counts(**columns)
+        return type(old)(*pair, **columns)
 
 
 def _without_warnings() -> Any:
-    """Labels that occur twice were warned of when the counts were made."""
+    """Labels that occur twice were warned of when the data were made."""
     return warnings.catch_warnings(action="ignore", category=DataWarning)
 
 
-def _columns(new: Counts | Mapping[str, ArrayLike]) -> dict[str, list[Any] | None]:
-    if isinstance(new, Counts):
-        given: dict[str, Any] = {name: getattr(new, name) for name in (*_NEEDED, *_OPTIONAL)}
+def _columns(
+    old: Observations, new: Observations | Mapping[str, ArrayLike]
+) -> dict[str, list[Any] | None]:
+    needed = (*old.columns, "labels")
+    if isinstance(new, type(old)):
+        given: dict[str, Any] = {name: getattr(new, name) for name in (*needed, *_OPTIONAL)}
     elif not isinstance(new, Mapping):
-        raise DataError(f"new rows: expected counts, or columns by name, found {new!r}")
+        kind = CONTAINERS[old.family].__name__.lower()
+        raise DataError(f"new rows: expected {kind}, or columns by name, found {new!r}")
     else:
-        given = {name: new.get(name) for name in (*_NEEDED, *_OPTIONAL)}
+        given = {name: new.get(name) for name in (*needed, *_OPTIONAL)}
         unknown = set(new) - set(given)
-        if unknown or any(given[name] is None for name in _NEEDED):
+        if unknown or any(given[name] is None for name in needed):
             raise DataError(
-                f"new rows: expected columns {', '.join(_NEEDED)} (and {', '.join(_OPTIONAL)}), "
+                f"new rows: expected columns {', '.join(needed)} (and {', '.join(_OPTIONAL)}), "
                 f"found {', '.join(map(str, new)) or 'none'}"
             )
     columns = {name: None if values is None else list(values) for name, values in given.items()}
@@ -93,8 +102,8 @@ def _columns(new: Counts | Mapping[str, ArrayLike]) -> dict[str, list[Any] | Non
     return columns
 
 
-def _stacked(old: Counts, new: dict[str, list[Any] | None]) -> Counts:
-    """Old units and new rows one after the other, checked as counts are."""
+def _stacked(old: Data, new: dict[str, list[Any] | None]) -> Data:
+    """Old units and new rows one after the other, checked as data are."""
     labels: list[Any] = new["labels"] or []
     units = {label: j for j, label in enumerate(old.labels.tolist())}
     known = [units.get(str(label).strip()) for label in labels]
@@ -111,9 +120,13 @@ def _stacked(old: Counts, new: dict[str, list[Any] | None]) -> Counts:
         return f"unit {i + 1}" if i < len(old) else f"new row {i - len(old) + 1}"
 
     with _without_warnings():
-        return Counts(
-            [*old.successes, *(new["successes"] or [])],
-            [*old.trials, *(new["trials"] or [])],
+        value, size = (
+            [*column, *(new[name] or [])]
+            for name, column in zip(old.columns, old.pair, strict=True)
+        )
+        return type(old)(
+            value,
+            size,
             [*old.labels, *labels],
             None if old.groups is None or groups is None else [*old.groups, *groups],
             [*own, *weights],
@@ -121,7 +134,7 @@ def _stacked(old: Counts, new: dict[str, list[Any] | None]) -> Counts:
         )
 
 
-def _places(old: Counts, rows: Counts) -> Int[np.ndarray, "rows"]:
+def _places(old: Observations, rows: Observations) -> Int[np.ndarray, "rows"]:
     """The unit that every row belongs to; old units keep their places, whatever their labels."""
     counted, places = Counter(old.labels.tolist()), list(range(len(old)))
     units = {label: j for j, label in enumerate(old.labels.tolist())}
@@ -139,7 +152,7 @@ def _places(old: Counts, rows: Counts) -> Int[np.ndarray, "rows"]:
 
 
 def _require_equal(
-    name: str, values: np.ndarray, first: Int[np.ndarray, "rows"], rows: Counts
+    name: str, values: np.ndarray, first: Int[np.ndarray, "rows"], rows: Observations
 ) -> None:
     differ = np.flatnonzero(values != values[first])
     if len(differ):
@@ -153,10 +166,10 @@ def _require_equal(
 
 def refit(
     fit: "Fit",
-    new: Counts | Mapping[str, ArrayLike],
+    new: Any,
     key: Key[Array, ""] | None = None,
 ) -> "Fit":
-    """Fits the union of a fit's counts with new rows, with the same model, method and precision.
+    """Fits the union of a fit's data with new rows, with the same model, method and precision.
 
     The result is that of fitting the union from scratch: the same numbers by moments, by
     quadrature, and by a sampler given the same key; by Type-2 maximum likelihood, which starts

@@ -8,13 +8,14 @@ import pytest
 
 import hierjax as hj
 from hierjax.errors import ConfigError, DataError, InferenceError
-from hierjax.followed import ANSWERS
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.hyperparameters import PARAMETERS, parameter_values
 from hierjax.inference.quadrature import quadrature
 from hierjax.lattice_quantiles import lattice_quantile_effects, lattice_quantiles
 
 RATS = hj.datasets.rat_tumors(current=True)
 MAXIMUM = hj.Type2MLE()
+ANSWERS = BetaBinomial.hyperparameters.answers
 # Steps so large that they end where the information is not positive definite.
 TOO_FAR = hj.Type2MLE(optimizer="gradient_ascent", learning_rate=50.0, max_steps=2)
 PROPER = hj.Model(hyperprior=hj.MeanConcentration(dist.Beta(2.0, 6.0), dist.LogNormal(2.0, 1.0)))

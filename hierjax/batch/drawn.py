@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from hierjax.batch.plan import DataSetArrays
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.inference import NUTS, CollapsedGibbs, Gibbs
 from hierjax.inference.gibbs import GibbsData
 from hierjax.inference.nuts import NutsData
 from hierjax.inference.quadrature import QuadratureResult, propose
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
-from hierjax.units.draws import draw_log_odds
 
 __all__ = ["chains_of", "evenly_spaced", "independent_draws", "rates_given"]
 
@@ -118,6 +118,6 @@ def rates_given(
     points: Float[Array, "draws 2"], data: DataSetArrays, key: Key[Array, ""]
 ) -> Float[Array, "draws rates"]:
     """Rates of some units, one for each draw of the hyperparameters, by conjugacy."""
-    failures = data.rate_trials - data.rate_successes
-    logit = draw_log_odds(key, points, data.rate_successes, failures)
+    pairs = data.rate_successes, data.rate_trials
+    logit = BetaBinomial.draw_posterior(key, points, *pairs)
     return jax.nn.sigmoid(jnp.where(jnp.isposinf(points[:, 1:]), points[:, :1], logit))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hierjax.entries import Number
 from hierjax.inference.convergence import mean_error
 from hierjax.table import Table
 
@@ -14,17 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["agreement"]
 
 
-def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]] = ()) -> Table:
+def agreement(
+    fit: "Fit", reference: "Fit", new_units: Sequence[tuple[Number, Number]] = ()
+) -> Table:
     """How far a fit is from the exact answer, in its own Monte Carlo standard errors.
 
-    Compared are the posterior means of both working coordinates and of new units' rates; of the
-    latter every draw gives the conditional mean, whose average has the smaller error. A method
-    that does not draw has no such error, and its `mcse` and `z` are NaN.
+    Compared are the posterior means of both working coordinates and of new units' rates or effects;
+    of the latter every draw gives the conditional mean, whose average has the smaller error. A
+    method that does not draw has no such error, and its `mcse` and `z` are NaN.
 
     Args:
         fit: The fit to judge.
         reference: The exact one, by quadrature.
-        new_units: Successes and trials of new units.
+        new_units: Value and size of new units.
 
     Returns:
         One row a quantity: quantity, value, reference, mcse, z.
@@ -43,14 +46,16 @@ def agreement(fit: "Fit", reference: "Fit", new_units: Sequence[tuple[int, int]]
 
 
 def _quantities(
-    fit: "Fit", new_units: Sequence[tuple[int, int]]
+    fit: "Fit", new_units: Sequence[tuple[Number, Number]]
 ) -> tuple[list[str], list[np.ndarray]]:
     """Names, and values at every point, of what methods are compared by."""
     points = np.asarray(fit.posterior.points, np.float64)
-    names = list(fit.model.family.coordinates)
+    family = fit.model.family
+    names, host = list(family.coordinates), family.on_host
     values = [points[..., 0], points[..., 1]]
-    m, phi = 1 / (1 + np.exp(-points[..., 0])), np.exp(-points[..., 1])
-    for successes, trials in new_units:
-        names.append(f"rate of {successes} in {trials}")
-        values.append((m + successes * phi) / (1 + trials * phi))
+    m, phi = host.parameter_at(points[..., 0]), np.exp(-points[..., 1])
+    for value, size in new_units:
+        names.append(host.parameter_words.format(value=value, size=size))
+        t, v = host.statistic(value, size)
+        values.append((m + t * phi) / (1 + v * phi))
     return names, values

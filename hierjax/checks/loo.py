@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hierjax.counts import Counts
 from hierjax.errors import ModelError
-from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.families import FAMILIES
+from hierjax.families.protocol import AnyFamily
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 
 __all__ = ["Loo", "baselines", "loo"]
@@ -44,7 +45,7 @@ class Loo:
 
 @partial(jax.jit, static_argnums=0)
 def _log_left_out(
-    family: BetaBinomial,
+    family: AnyFamily,
     points: Float[Array, "points 2"],
     log_weights: Float[Array, "points"],
     pairs: tuple[Float[Array, "pairs"], Float[Array, "pairs"], Float[Array, "pairs"]],
@@ -58,8 +59,8 @@ def _log_left_out(
     return jax.lax.map(one, pairs, batch_size=_BATCH)
 
 
-def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) -> Loo:
-    r"""Leave-one-unit-out elpd of partial pooling, each unit's rate integrated out.
+def loo(model: Model, counts: Observations, posterior: HyperPosterior, dtype: type) -> Loo:
+    r"""Leave-one-unit-out elpd of partial pooling, each unit's parameter integrated out.
 
     .. math:: p(y_j \mid y_{-j}) = \Big(E\big[1 / p(y_j \mid \eta)\big]\Big)^{-1}
 
@@ -82,13 +83,13 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
     """
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
     require_proper_without_one(model, counts, posterior)
-    columns = np.stack([counts.successes, counts.trials, weights])
+    columns = np.stack([*counts.pair, weights])
     pairs, inverse = np.unique(columns, axis=1, return_inverse=True)
     points, point_weights = thinned(posterior)
     with np.errstate(divide="ignore"):
         log_weights = np.log(point_weights)
     # Whole batches: a remainder would be compiled apart.
-    padded = np.pad(pairs, ((0, 0), (0, -pairs.shape[1] % _BATCH)))
+    padded = np.pad(pairs, ((0, 0), (0, -pairs.shape[1] % _BATCH)), "edge")
     arrays = tuple(jnp.asarray(row, dtype) for row in padded)
     left_out = _log_left_out(
         model.family, jnp.asarray(points, dtype), jnp.asarray(log_weights, dtype), arrays
@@ -96,7 +97,9 @@ def loo(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) ->
     return Loo.of(np.asarray(left_out, np.float64)[inverse.ravel()])
 
 
-def require_proper_without_one(model: Model, counts: Counts, posterior: HyperPosterior) -> None:
+def require_proper_without_one(
+    model: Model, counts: Observations, posterior: HyperPosterior
+) -> None:
     """Refuses to leave units out of a posterior that would be improper without one of them.
 
     Args:
@@ -108,7 +111,7 @@ def require_proper_without_one(model: Model, counts: Counts, posterior: HyperPos
         ModelError: If without one of the units the posterior would be improper.
     """
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-    inside = weights * ((counts.successes > 0) & (counts.successes < counts.trials))
+    inside = weights * model.family.on_host.informs(*counts.pair)
     j = int(np.argmax(inside))
     if posterior.weights.size > 1 and model.hyperprior.impropriety(inside.sum() - inside[j]):
         raise ModelError(
@@ -127,12 +130,19 @@ def thinned(posterior: HyperPosterior) -> tuple[np.ndarray, np.ndarray]:
     return points[kept], weights / weights.sum()
 
 
-def baselines(counts: Counts) -> dict[str, Loo]:
+def baselines(counts: Observations) -> dict[str, Loo]:
     r"""Leave-one-unit-out elpd without a hierarchy.
 
-    No pooling gives each unit a rate of its own, uniform on (0, 1): other units say nothing of
-    it, and p(y_j | y_-j) = 1 / (n_j + 1). Complete pooling gives all units one rate, uniform on
-    (0, 1), whose posterior from the other units is a Beta.
+    No pooling gives each unit a parameter of its own, of which other units say nothing but its
+    order of magnitude; complete pooling gives all units one parameter, whose posterior from the
+    other units is conjugate.
+
+    Of binomial counts both priors are uniform on (0, 1), so that without pooling
+    p(y_j | y_-j) = 1 / (n_j + 1). Parameters without bounds have no such prior. Without pooling a
+    rate of events is exponential, and an effect normal, with the mean, and in the latter case the
+    variance, of what all other units are: (1 + their events) / their exposure; the average of
+    their values, and of the squared distances from it and squared errors. The prior of the one
+    rate, or effect, of complete pooling is flat.
 
     Args:
         counts: The units.
@@ -147,15 +157,15 @@ def baselines(counts: Counts) -> dict[str, Loo]:
         no_pooling -222.30
         complete_pooling -171.32
     """
+    family = FAMILIES[counts.family]
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-    y, n = counts.successes.astype(float), counts.trials.astype(float)
-    alpha = 1 + weights @ y - weights * y
-    beta = 1 + weights @ (n - y) - weights * (n - y)
+    pair = tuple(column.astype(float) for column in counts.pair)
+    alone, together = family.on_host.baselines(*pair, weights)
     with jax.enable_x64(True):
-        total = jnp.asarray(alpha + beta)
-        population = Population(jnp.asarray(alpha) / total, jnp.asarray(beta) / total, 1 / total)
-        pooled = jax.jit(jax.vmap(BetaBinomial.log_marginal))(
-            jnp.asarray(y), jnp.asarray(n), population
-        )
-        pooled = np.asarray(pooled)
-    return {"no_pooling": Loo.of(-np.log1p(n)), "complete_pooling": Loo.of(pooled)}
+        log_marginal = jax.jit(jax.vmap(family.log_marginal))
+
+        def pointwise(prior: tuple[np.ndarray, np.ndarray]) -> Loo:
+            population = family.population_at(*map(jnp.asarray, prior))
+            return Loo.of(np.asarray(log_marginal(*map(jnp.asarray, pair), population)))
+
+        return {"no_pooling": pointwise(alone), "complete_pooling": pointwise(together)}

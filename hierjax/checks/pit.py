@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +10,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hierjax.checks.loo import require_proper_without_one, thinned
-from hierjax.counts import Counts
-from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.families.beta_binomial import Population
+from hierjax.families.protocol import AnyFamily
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 
 __all__ = ["LooPit", "loo_pit"]
@@ -30,7 +32,7 @@ class LooPit:
     """Probability integral transforms of units, each predicted from the others.
 
     Counts are discrete, so each transform is an interval: if the model holds, a uniform number
-    drawn from it is uniform on (0, 1).
+    drawn from it is uniform on (0, 1). Of measurements both ends are the same number.
 
     Attributes:
         low: P(y' < y_j | y_-j).
@@ -57,19 +59,22 @@ class LooPit:
         Returns:
             One value a level.
         """
-        width = np.where(self.high > self.low, self.high - self.low, 1.0)
-        means = [np.mean(np.clip((level - self.low) / width, 0.0, 1.0)) for level in levels]
-        return np.array(means)
+        is_interval = self.high > self.low
+        width = np.where(is_interval, self.high - self.low, 1.0)
+
+        def below(level: float) -> Float[np.ndarray, "units"]:
+            within = np.clip((level - self.low) / width, 0.0, 1.0)
+            return np.where(is_interval, within, level > self.low)
+
+        return np.array([np.mean(below(level)) for level in levels])
 
 
 class _Tails:
     """Pairs turned so that fewer successes than failures are to be summed, shortest first."""
 
-    def __init__(self, counts: Counts):
-        weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-        columns = np.stack([counts.successes, counts.trials, weights])
-        (y, n, weight), inverse = np.unique(columns, axis=1, return_inverse=True)
-        flip = 2 * y > n
+    def __init__(self, counts: Observations, turns: bool):
+        (y, n, weight), inverse = _distinct(counts)
+        flip = (2 * y > n) & turns
         k = np.where(flip, n - y, y)
         order = np.argsort(k, kind="stable")
         self.columns = k[order], n[order], weight[order], flip[order]
@@ -77,26 +82,37 @@ class _Tails:
         self.short = int(np.searchsorted(self.columns[0], _LONGEST, side="right"))
 
     def batch(self, start: int, stop: int, dtype: type) -> tuple[Array, ...]:
-        """Some of the pairs, padded to one size with pairs without trials."""
+        """Some of the pairs, padded to one size with the last of them."""
         missing = (0, _BATCH - (stop - start))
-        k, n, weight, flip = (np.pad(column[start:stop], missing) for column in self.columns)
+        padded = (np.pad(column[start:stop], missing, "edge") for column in self.columns)
+        k, n, weight, flip = padded
         return *(jnp.asarray(values, dtype) for values in (k, n, weight)), jnp.asarray(flip)
 
 
-def loo_pit(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type) -> LooPit:
+def _distinct(
+    counts: Observations,
+) -> tuple[Float[np.ndarray, "3 pairs"], Int[np.ndarray, "units"]]:
+    """Distinct values, sizes and weights, and which of them each unit has."""
+    weights = np.ones(len(counts)) if counts.weights is None else counts.weights
+    columns = np.stack([*counts.pair, weights])
+    found, inverse = np.unique(columns, axis=1, return_inverse=True)
+    return found, inverse.ravel()
+
+
+def loo_pit(model: Model, counts: Observations, posterior: HyperPosterior, dtype: type) -> LooPit:
     r"""Where every unit falls in its prediction from the other units.
 
     .. math:: P(y' \le y_j \mid y_{-j}) = \frac{E\big[P(y' \le y_j \mid \eta)\,/\,
         p(y_j \mid \eta)\big]}{E\big[1 / p(y_j \mid \eta)\big]}
 
-    over the posterior of eta given all units, the unit's rate integrated out: by quadrature exact
-    (Gelfand, Dey & Chang 1992), from draws an importance estimate, and at a point estimate not
-    left out at all. Units of weight a are left out altogether, as in `hierjax.checks.loo`.
+    over the posterior of eta given all units, the unit's parameter integrated out: by quadrature
+    exact (Gelfand, Dey & Chang 1992), from draws an importance estimate, and at a point estimate
+    not left out at all. Units of weight a are left out altogether, as in `hierjax.checks.loo`.
 
     Every distinct pair of counts is answered once. Of the successes and the failures the fewer
     are summed term by term, by the ratio of successive probabilities; where both exceed 10^5
     all but the first terms are replaced by their integral, which is good to 1e-6. Nothing of
-    the length of the trials is stored.
+    the length of the trials is stored. Events are summed likewise, from none on.
 
     Args:
         model: Family and hyperprior.
@@ -119,7 +135,9 @@ def loo_pit(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type
     require_proper_without_one(model, counts, posterior)
     points, weights = thinned(posterior)
     given = jnp.asarray(points, dtype), jnp.asarray(np.log(weights), dtype)
-    tails, found = _Tails(counts), []
+    if model.family.support == "reals":
+        return _continuous(model.family, counts, *given, dtype)
+    tails, found = _Tails(counts, model.family.support == "counts_up_to_size"), []
     for start in range(0, tails.short, _BATCH):
         stop = min(start + _BATCH, tails.short)
         batch = tails.batch(start, stop, dtype)
@@ -132,11 +150,49 @@ def loo_pit(model: Model, counts: Counts, posterior: HyperPosterior, dtype: type
     return LooPit(ends[:, 0], ends[:, 1])
 
 
+def _continuous(
+    family: AnyFamily,
+    counts: Observations,
+    points: Float[Array, "points 2"],
+    log_weights: Float[Array, "points"],
+    dtype: type,
+) -> LooPit:
+    """Of measurements, which fall at a point of their predictions."""
+    columns, inverse = _distinct(counts)
+    missing = (0, -columns.shape[1] % _BATCH)
+    padded = jnp.asarray(np.pad(columns, ((0, 0), missing), "edge"), dtype)
+    found = np.asarray(_normal(family, points, log_weights, tuple(padded)), np.float64)[inverse]
+    return LooPit(found, found)
+
+
+@partial(jax.jit, static_argnums=0)
+def _normal(
+    family: AnyFamily,
+    points: Float[Array, "points 2"],
+    log_weights: Float[Array, "points"],
+    rows: tuple[Float[Array, "pairs"], Float[Array, "pairs"], Float[Array, "pairs"]],
+) -> Float[Array, "pairs"]:
+    population = jax.vmap(family.constrain)(points)
+
+    def one(row: tuple[Float[Array, ""], ...]) -> Float[Array, ""]:
+        value, error, weight = row
+        log_p = jax.vmap(family.log_marginal, in_axes=(None, None, 0))(value, error, population)
+        others = jax.nn.softmax(log_weights - weight * log_p)
+        sd = jnp.hypot(error, jnp.sqrt(population.dispersion))
+        return jnp.sum(others * jax.scipy.special.ndtr((value - population.mean) / sd))
+
+    return jax.lax.map(one, rows, batch_size=_BATCH)
+
+
 def _populations(
-    family: BetaBinomial, points: Float[Array, "points 2"], flip: Bool[Array, "pairs"]
-) -> Population:
+    family: AnyFamily, points: Float[Array, "points 2"], flip: Bool[Array, "pairs"]
+) -> Any:
     """Populations of the rarer outcome, one row a pair."""
-    mean, complement, phi = jax.vmap(family.constrain)(points)
+    population = jax.vmap(family.constrain)(points)
+    if family.support != "counts_up_to_size":
+        shape = (len(flip), len(points))
+        return jax.tree.map(lambda values: jnp.broadcast_to(values, shape), population)
+    mean, complement, phi = population
     turned = flip[:, None]
     return Population(
         jnp.where(turned, complement, mean),
@@ -146,32 +202,31 @@ def _populations(
 
 
 def _log_marginals(
-    family: BetaBinomial,
+    family: AnyFamily,
     k: Float[Array, "pairs"],
     n: Float[Array, "pairs"],
-    population: Population,
+    population: Any,
 ) -> Float[Array, "pairs points"]:
     across = jax.vmap(family.log_marginal, in_axes=(None, None, 0))
     return jax.vmap(across)(k, n, population)
 
 
 def _log_lower(
+    family: AnyFamily,
     k: Float[Array, "pairs"],
     n: Float[Array, "pairs"],
-    population: Population,
+    population: Any,
     log_p: Float[Array, "pairs points"],
     steps: Int[Array, ""],
 ) -> Float[Array, "pairs points"]:
     """log P(y' <= k), from the probability of k downwards."""
-    m, c, phi = population
     # Terms grow without bound where k lies far above a population: they are kept in range.
     large = jnp.finfo(log_p.dtype).max ** 0.25
 
     def add(j: Int[Array, ""], state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         term, total, scale = state
         at = jnp.maximum(k - j, 0.0)[:, None]
-        growth = n[:, None] - at + 1
-        term *= at * (c + (growth - 1) * phi) / (growth * (m + jnp.maximum(at - 1, 0.0) * phi))
+        term *= family.ratio_below(at, n[:, None], population)
         total += term
         shrink = jnp.where(total > large, 1 / large, 1.0)
         return term * shrink, total * shrink, scale - jnp.log(shrink)
@@ -196,7 +251,7 @@ def _ends(
 
 @partial(jax.jit, static_argnums=0)
 def _summed(
-    family: BetaBinomial,
+    family: AnyFamily,
     points: Float[Array, "points 2"],
     log_weights: Float[Array, "points"],
     k: Float[Array, "pairs"],
@@ -208,12 +263,12 @@ def _summed(
     population = _populations(family, points, flip)
     log_p = _log_marginals(family, k, n, population)
     others = jax.nn.softmax(log_weights - weight[:, None] * log_p, axis=1)
-    return _ends(others, jnp.exp(_log_lower(k, n, population, log_p, steps)), log_p, flip)
+    return _ends(others, jnp.exp(_log_lower(family, k, n, population, log_p, steps)), log_p, flip)
 
 
 @partial(jax.jit, static_argnums=0)
 def _integrated(
-    family: BetaBinomial,
+    family: AnyFamily,
     points: Float[Array, "points 2"],
     log_weights: Float[Array, "points"],
     k: Float[Array, "1"],
@@ -223,7 +278,8 @@ def _integrated(
 ) -> Float[Array, "1 2"]:
     """As `_summed`, with the integral in place of all terms but the first.
 
-    The log-odds of real counts are stretched by a hyperbolic sine from where the tail ends.
+    The places (log-odds, or logarithms) of real counts are stretched by a hyperbolic sine from
+    where the tail ends.
     """
     population = _populations(family, points, flip)
     log_p = _log_marginals(family, k, n, population)
@@ -231,22 +287,24 @@ def _integrated(
 
     first = jnp.full_like(k, _FIRST)
     log_first = _log_marginals(family, first, n, population)
-    lower = jnp.exp(_log_lower(first, n, population, log_first, jnp.asarray(_FIRST)))
+    steps = jnp.asarray(_FIRST)
+    lower = jnp.exp(_log_lower(family, first, n, population, log_first, steps))
 
-    end, begin = (jnp.log(x + 0.5) - jnp.log(n - x - 0.5) for x in (k, first))
-    scale = 2 * jnp.sqrt(1 / k + 1 / (n - k))
+    end, begin = (family.place_of((x + 0.5) / n) for x in (k, first))
+    scale = 2 * jnp.exp(-0.5 * family.log_slope(family.place_of(k / n))) / jnp.sqrt(n)
     reach = jnp.arcsinh((end - begin) / scale)
     x, w = (jnp.asarray(values, k.dtype) for values in np.polynomial.legendre.leggauss(_NODES))
     hidden = 0.5 * reach * (x - 1)
-    logit = end + scale * jnp.sinh(hidden)
-    counts = n * jax.nn.sigmoid(logit)
-    measure = 0.5 * reach * w * counts * jax.nn.sigmoid(-logit) * scale * jnp.cosh(hidden)
+    places = end + scale * jnp.sinh(hidden)
+    counts = n * family.parameter_at(places)
+    slope = n * jnp.exp(family.log_slope(places))
+    measure = 0.5 * reach * w * slope * scale * jnp.cosh(hidden)
 
     # Far from the end nodes are sparse; a narrow population there is wholly on one side of it.
-    m, c, phi = population
-    away = jnp.hypot(scale, jnp.log(m) - jnp.log(c) - end)
+    away = jnp.hypot(scale, family.location(population) - end)
     least = _RESOLVED * away * reach * (np.pi / (2 * _NODES))
-    wide = Population(m, c, jnp.maximum(phi, least**2 * m * c - 1 / n))
+    enough = least**2 * family.unit_variance(population) - 1 / n
+    wide = population._replace(dispersion=jnp.maximum(population.dispersion, enough))
 
     def density(count: Float[Array, ""]) -> Float[Array, "1 points"]:
         return jnp.exp(_log_marginals(family, count[None], n, wide))

@@ -2,19 +2,18 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from hierjax.counts import Counts
-from hierjax.families.beta_binomial import Population
 from hierjax.inference.exact import Quadrature
 from hierjax.inference.result import Problem, Status
 from hierjax.inference.type2_mle import Type2MLE
+from hierjax.model import Model
 from hierjax.table import Table
-from hierjax.tally import Tally
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
@@ -23,8 +22,21 @@ __all__ = ["Pooling", "pooling"]
 
 
 @dataclass(frozen=True)
+class _Pooled(Model):
+    """A model whose units have one parameter, whatever the concentration."""
+
+    def log_marginal(self, tally: Any, eta: Float[Array, "2"]) -> Float[Array, ""]:
+        """Log-likelihood of all units at dispersion 0."""
+        population = self.family.population_at(eta[0], jnp.zeros_like(eta[0]))
+        return self.family.log_marginal_tally(tally, population)
+
+
+jax.tree_util.register_dataclass(_Pooled, data_fields=["hyperprior"], meta_fields=["family"])
+
+
+@dataclass(frozen=True)
 class Pooling:
-    """How the counts speak for rates that differ (partial pooling) against one rate of all.
+    """How the data speak for rates that differ (partial pooling) against one rate of all.
 
     Attributes:
         log_evidence_partial: log p(Y) of partial pooling, the hyperparameters integrated out.
@@ -62,12 +74,11 @@ class Pooling:
 def pooling(fit: "Fit") -> Pooling:
     r"""Compares partial pooling with complete pooling, whatever the method of the fit.
 
-    The evidence of partial pooling is quadrature's. Complete pooling is its limit at dispersion
-    1/(alpha + beta) = 0, where units no longer matter, only trials; its evidence takes the mean's
-    density from the same hyperprior,
+    The evidence of partial pooling is quadrature's. Complete pooling is its limit at dispersion 0,
+    of binomial counts 1/(alpha + beta); its evidence takes the mean's density from the same
+    hyperprior,
 
-    .. math:: p(Y \mid \text{complete}) = \int\! p(m) \prod_j \binom{n_j}{y_j}
-        m^{y_j} (1 - m)^{n_j - y_j} \, dm
+    .. math:: p(Y \mid \text{complete}) = \int\! p(m) \prod_j p(y_j \mid \theta_j = m) \, dm
 
     Evidences need a proper hyperprior: an improper one has no constant, and no density of the
     mean, so that the Bayes factor is NaN. The likelihood ratio needs no hyperprior. The null
@@ -82,7 +93,7 @@ def pooling(fit: "Fit") -> Pooling:
     is only indicative. Everything is computed in float64.
 
     Args:
-        fit: Any fit; only its counts and model matter.
+        fit: Any fit; only its data and model matter.
 
     Returns:
         Evidences, likelihoods and how they compare.
@@ -119,31 +130,15 @@ def _log_evidences(fit: "Fit", problem: Problem, messages: list[str]) -> tuple[f
             "proper one, such as mean_concentration"
         )
         return math.nan, math.nan
-    tally = Tally.of(fit.counts)
-    y = float(tally.multiplicity @ tally.successes)
-    f = float(tally.multiplicity @ (tally.trials - tally.successes))
-    # Without dispersion trials are exchangeable between units: let each be a unit of its own.
-    trials = Counts([0, 1], [1, 1], weights=[f, y])
     method = fit.method if isinstance(fit.method, Quadrature) else Quadrature()
     reused = isinstance(fit.method, Quadrature) and fit.precision == "float64"
     partial = fit.result if reused else method.run(problem)
-    complete = method.run(replace(problem, counts=trials))
+    pooled = _Pooled(fit.model.family, fit.model.hyperprior)
+    complete = method.run(replace(problem, model=pooled))
     for name, result in (("partial", partial), ("complete", complete)):
         if result.status is not Status.CONVERGED:
             messages.append(f"evidence of {name} pooling: {result.message}")
-    return (
-        float(partial.info["log_evidence"]),
-        float(complete.info["log_evidence"]) + _log_orders(fit, problem, y, f),
-    )
-
-
-def _log_orders(fit: "Fit", problem: Problem, y: float, f: float) -> float:
-    """Log of the number of orders of all trials: binomial coefficients of all units."""
-    m, c = ((total + 0.5) / (y + f + 1) for total in (y, f))
-    pooled = Population(*(jnp.asarray(value) for value in (m, c, 0.0)))
-    tally = jax.tree.map(jnp.asarray, problem.tally())
-    value = jax.jit(fit.model.family.log_marginal_tally)(tally, pooled)
-    return float(value) - (y * math.log(m) + f * math.log(c))
+    return float(partial.info["log_evidence"]), float(complete.info["log_evidence"])
 
 
 def _log_likelihoods(fit: "Fit", problem: Problem, messages: list[str]) -> tuple[float, float]:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.asked import probability, whole_number
 from hierjax.errors import ConfigError
+from hierjax.families.protocol import AnyFamily
 from hierjax.keys import require_key
 from hierjax.table import Table
 
@@ -18,9 +19,12 @@ __all__ = ["STATISTICS", "PredictiveCheck", "posterior_predictive"]
 
 _RATES = ("population", "units")
 STATISTICS = ("zeros", "largest_rate", "variance_of_rates")
-# Counts replicated at once, which bounds the memory whatever the number of units.
+# Of measurements.
+_OF_REALS = ("smallest", "largest", "variance")
+# Values replicated at once, which bounds the memory whatever the number of units.
 _CELLS = 1 << 20
-# A Beta this concentrated is a point, whose standard deviation is at most 1e-7.
+# A population this concentrated, where that is a pure number, is a point: a Beta's standard
+# deviation is at most 1e-7.
 _CONCENTRATED = 1e14
 
 
@@ -52,16 +56,18 @@ def posterior_predictive(
 ) -> PredictiveCheck:
     r"""Compares statistics of the data with those of data replicated from the fit.
 
-    For every replicate hyperparameters are drawn from their posterior, a rate for every unit, and
-    successes among the unit's own number of trials. With `rates="population"` the rates are new,
-    drawn from the population: the check asks whether a Beta population makes such data (the mixed
+    For every replicate hyperparameters are drawn from their posterior, a rate (or effect) for every
+    unit, and a value of the unit's own size: successes among its trials, events in its exposure, a
+    measurement with its error. With `rates="population"` the rates are new,
+    drawn from the population: the check asks whether such a population makes such data (the mixed
     predictive check of Gelman, Meng & Stern 1996, *Statistica Sinica* 6, sec. 2.3, and Marshall &
     Spiegelhalter 2007, *Bayesian Analysis* 2:409-444). With `rates="units"` every unit keeps its
     rate, drawn from its own posterior; that check says little of the population, because every
-    rate has been fitted to the count that it then replicates.
+    rate has been fitted to the value that it then replicates.
 
-    The statistics are the number of units with no success, the largest raw rate, and the variance
-    of raw rates (divided by their number). Units without trials are left out, and every other
+    The statistics are the number of units with no success or event, the largest raw rate, and the
+    variance of raw rates (divided by their number); of measurements the smallest, the largest, and
+    their variance. Units without trials are left out, and every other
     unit counts once whatever its weight. Replicates are made in batches, so that memory does not
     grow with their number; time does, by about 0.2 microseconds a unit and draw.
 
@@ -98,48 +104,50 @@ def posterior_predictive(
     points = np.asarray(fit.sample(draws, key_hyper), np.float64)
     generator = np.random.default_rng(np.asarray(jax.random.key_data(key_data)).tolist())
 
-    used = fit.counts.trials > 0
-    y, n = fit.counts.successes[used], fit.counts.trials[used]
-    own = (y, n - y) if rates == "units" else None
+    family = fit.model.family
+    used = family.on_host.statistic(*fit.counts.pair)[1] > 0
+    y, n = (column[used] for column in fit.counts.pair)
+    own = (y, n) if rates == "units" else family.on_host.nothing
     size = max(1, _CELLS // len(n))
     batches = [
-        _statistics(_replicate(generator, points[i : i + size], n, own), n)
+        _statistics(family, _replicate(family, generator, points[i : i + size], n, own), n)
         for i in range(0, draws, size)
     ]
-    replicates = {name: np.concatenate([batch[name] for batch in batches]) for name in STATISTICS}
-    observed = _statistics(y[None], n)
-    rows = [_row(name, float(observed[name][0]), replicates[name], level) for name in STATISTICS]
+    observed = _statistics(family, y[None], n)
+    replicates = {name: np.concatenate([batch[name] for batch in batches]) for name in observed}
+    rows = [_row(name, float(observed[name][0]), replicates[name], level) for name in observed]
     return PredictiveCheck(
         {name: [row[name] for row in rows] for name in rows[0]}, replicates, rates
     )
 
 
 def _replicate(
+    family: AnyFamily,
     generator: np.random.Generator,
     points: Float[np.ndarray, "batch 2"],
-    trials: Int[np.ndarray, "units"],
-    own: tuple[Int[np.ndarray, "units"], Int[np.ndarray, "units"]] | None,
-) -> Int[np.ndarray, "batch units"]:
-    """Successes of all units under every point, given their own counts or none."""
-    u, w = points[:, :1], points[:, 1:]
-    log_mean, log_complement = -np.logaddexp(0, -u), -np.logaddexp(0, u)
-    pooled = w > np.log(_CONCENTRATED)
-    kappa = np.where(pooled, 0.0, w)
-    least = np.finfo(float).tiny
-    alpha, beta = (np.maximum(np.exp(kappa + x), least) for x in (log_mean, log_complement))
-    if own is not None:
-        alpha, beta = alpha + own[0], beta + own[1]
-    theta = generator.beta(alpha, beta, size=(len(points), len(trials)))
-    theta = np.where(pooled, np.exp(log_mean), theta)
-    return generator.binomial(trials, theta)
+    sizes: Shaped[np.ndarray, "units"],
+    own: tuple[Any, Any],
+) -> Shaped[np.ndarray, "batch units"]:
+    """Values of all units under every point, given their own values and sizes, or no data."""
+    host, (u, w) = family.on_host, points.T[..., None]
+    pooled = w > np.log(_CONCENTRATED) - host.log_scale(u)
+    finite = np.stack([u, np.where(pooled, 0.0, w)], axis=-1)
+    shapes = np.broadcast_arrays(*host.shapes(finite, *own), sizes)[:2]
+    parameters = host.draw(generator, (shapes[0], shapes[1]))
+    return host.observe(generator, np.where(pooled, host.parameter_at(u), parameters), sizes)
 
 
 def _statistics(
-    successes: Int[np.ndarray, "batch units"], trials: Int[np.ndarray, "units"]
+    family: AnyFamily,
+    values: Shaped[np.ndarray, "batch units"],
+    sizes: Shaped[np.ndarray, "units"],
 ) -> dict[str, Float[np.ndarray, "batch"]]:
-    rates = successes / trials
-    values = (np.sum(successes == 0, axis=1).astype(float), rates.max(axis=1), rates.var(axis=1))
-    return dict(zip(STATISTICS, values, strict=True))
+    if family.support == "reals":
+        found = (values.min(axis=1), values.max(axis=1), values.var(axis=1))
+        return dict(zip(_OF_REALS, found, strict=True))
+    rates = values / sizes
+    zeros = np.sum(values == 0, axis=1).astype(float)
+    return dict(zip(STATISTICS, (zeros, rates.max(axis=1), rates.var(axis=1)), strict=True))
 
 
 def _row(

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 -- readers are shown Greek letters and true minus signs
 """The report of a run: one page that holds what was asked, the answers, and how far to trust them.
 
 The page needs nothing beside itself: figures are inside it, and there is no script. What it says
@@ -17,6 +16,9 @@ from hierjax.experiment import report_tables as tables
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.report_page import figures_in, hyperprior_parts, images_of, page, write_page
 from hierjax.experiment.rounding import decimals_for, interval, number, seconds, whole
+from hierjax.families import FAMILIES, AnyFamily
+from hierjax.fitting import Fit
+from hierjax.observations import Observations
 from hierjax.plots.figures import estimates, pictures
 from hierjax.plots.pooling import width_ratio
 from hierjax.plots.style import is_complete_pooling, method_styles, point_estimate, reference
@@ -68,6 +70,9 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         warnings=_warnings(run, labels),
         findings=_findings(run),
         facts=_data_facts(run),
+        words=FAMILIES[run.counts.family].unit_words,
+        unit_columns=tables.unit_columns(run),
+        family=run.counts.family,
         hyperprior=hyperprior_parts(next(iter(run.fits.values())).model if run.fits else None),
         methods=tables.methods(run, labels),
         chains=tables.chains(run, labels),
@@ -106,34 +111,37 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     if name is None:
         return []
     fit = run.fits[name]
+    words = fit.model.family.unit_words
     rows = {row["parameter"]: row for row in tables.rows_of(run.hyper, name)}
     mean = rows["mean"]
     decimals = decimals_for(tables.spread(mean), 2)
     found = [
         (
             "Population",
-            f"The units' rates have mean {number(mean['median'], decimals)}"
+            f"The units' {words.parameter}s have mean {number(mean['median'], decimals)}"
             f"{_bracketed(run, mean, decimals)}.",
         ),
-        ("Pooling", _pooling_sentence(run, rows["concentration"], is_complete_pooling(fit))),
+        ("Pooling", _pooling_sentence(run, fit, rows)),
     ]
     units = tables.rows_of(run.units, name)
-    raw = [unit["raw_rate"] for unit in units if unit["trials"]]
+    raw = [unit["raw_rate"] for unit in units if np.isfinite(unit["raw_rate"])]
     means = [unit["mean"] for unit in units]
     found.append(
         (
             "Units",
-            f"Raw rates run from {interval(min(raw), max(raw), decimals)}; estimates from "
+            f"{words.raw[:1].upper()}{words.raw[1:]}s run from "
+            f"{interval(min(raw), max(raw), decimals)}; estimates from "
             f"{interval(min(means), max(means), decimals)}.",
         )
     )
     for row in tables.rows_of(run.predictions, name):
         places = decimals_for(row["sd"], 2)
-        raw_text = f" (raw rate {number(row['raw_rate'], places)})" if row["trials"] else ""
+        pair = tables.pair_of(run, row)
+        raw_text = tables.raw_text(run, row, places, " (", ")")
         found.append(
             (
                 str(row["label"]),
-                f"{whole(row['successes'])} of {whole(row['trials'])}{raw_text}: estimated rate "
+                f"{pair}{raw_text}: estimated {words.parameter} "
                 f"{number(row['mean'], places)}{_bracketed(run, row, places)}.",
             )
         )
@@ -147,13 +155,21 @@ def _bracketed(run: RunRecord, row: Mapping[str, Any], decimals: int) -> str:
     return f" ({100 * run.level:g}% interval {interval(row['low'], row['high'], decimals)})"
 
 
-def _pooling_sentence(run: RunRecord, row: Mapping[str, Any], complete: bool) -> str:
-    if complete or not np.isfinite(row["median"]):
-        return "The counts differ no more than chance would make them: all units get one rate."
+def _pooling_sentence(run: RunRecord, fit: Fit, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    family = fit.model.family
+    words, is_real = family.unit_words, family.support == "reals"
+    # A precision is told by the standard deviation that it belongs to.
+    row = rows["tau" if is_real else "concentration"]
+    if is_complete_pooling(fit) or not np.isfinite(row["median"]):
+        what = "measurements" if is_real else words.data
+        return (
+            f"The {what} differ no more than chance would make them: all units get one "
+            f"{words.parameter}."
+        )
     decimals = decimals_for(row["median"], 2)
     return (
         "In each unit's estimate, what the other units say weighs as much as "
-        f"{number(row['median'], decimals)} trials of its own{_bracketed(run, row, decimals)}."
+        f"{words.weighs.format(number(row['median'], decimals))}{_bracketed(run, row, decimals)}."
     )
 
 
@@ -162,8 +178,9 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
     if full is None or empirical is None:
         return []
     label = method_styles(run.fits)[empirical].label
+    words = run.fits[full].model.family.unit_words
     if is_complete_pooling(run.fits[empirical]):
-        text = f"{label} takes it for certain that all units have one rate:"
+        text = f"{label} takes it for certain that all units have one {words.parameter}:"
         return [("Empirical Bayes", f"{text} its intervals have no width.")]
     tables_by_name = estimates(run)
     ratio = width_ratio(tables_by_name[empirical], tables_by_name[full])
@@ -171,7 +188,7 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
         (
             "Empirical Bayes",
             f"{label}'s intervals for units are {100 * float(np.mean(ratio)):.1f}% as wide as "
-            f"those that allow for not knowing α and β; the shortest are "
+            f"those that allow for not knowing {words.population}; the shortest are "
             f"{100 * float(np.min(ratio)):.1f}% as wide.",
         )
     ]
@@ -179,34 +196,63 @@ def _empirical_bayes_sentence(run: RunRecord) -> list[tuple[str, str]]:
 
 def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
     counts = run.counts
-    trials, raw = counts.trials, counts.raw_rates[counts.trials > 0]
-    total, fewest, most = counts.total_trials, int(trials.min()), int(trials.max())
-    spread = f"{fewest:,} to {most:,}, median {np.median(trials):,.6g}"
+    family = FAMILIES[counts.family]
+    words, (value, size) = family.unit_words, counts.pair
+    weight = family.on_host.statistic(value, size)[1]
+    raw = counts.raw[weight > 0]
+    fewest, most = size.min().item(), size.max().item()
+    spread = f"{fewest:,} to {most:,}, median {np.median(size):,.6g}"
     facts = [
         ("Units", whole(len(counts))),
-        ("Successes among trials", f"{counts.total_successes:,} of {total:,}"),
-        ("Rate of all together", f"{counts.total_successes / total:.4g}"),
-        ("Trials of a unit", spread if fewest < most else f"{most:,}"),
-        ("Raw rates", f"{raw.min():.3g} to {raw.max():.3g}, median {np.median(raw):.3g}"),
+        *_totals(counts, family),
+        (words.size_of_unit, spread if fewest < most else f"{most:,}"),
+        (
+            f"{words.raw[:1].upper()}{words.raw[1:]}s",
+            f"{raw.min():.3g} to {raw.max():.3g}, median {np.median(raw):.3g}",
+        ),
     ]
-    if empty := int(np.sum(trials == 0)):
+    if empty := int(np.sum(weight == 0)):
         facts.append(("Units without trials", f"{empty:,}, which get the population's rate"))
     if counts.weights is not None:
         facts.append(("Weights", f"{counts.weights.min():g} to {counts.weights.max():g}"))
     return facts
 
 
+def _totals(counts: Observations, family: AnyFamily) -> list[tuple[str, str]]:
+    """What all units have together."""
+    value, size = counts.pair
+    statistic, weight = family.on_host.statistic(value, size)
+    together = f"{statistic.sum() / weight.sum():.4g}"
+    if family.support == "reals":
+        return [("Mean of all, weighted by precision", together)]
+    joined, names = (
+        ("of", "Successes among trials")
+        if family.limits[1] == 1
+        else (
+            "in",
+            "Events in all exposure",
+        )
+    )
+    total = size.sum().item()
+    exposure = f"{total:,}" if isinstance(total, int) else f"{total:,.6g}"
+    return [(names, f"{value.sum():,} {joined} {exposure}"), ("Rate of all together", together)]
+
+
 def _missing_means(run: RunRecord) -> str | None:
     """Why means or standard deviations of the concentration are not given."""
     if not run.fits or reference(run.fits) is None:
         return None
-    moments = next(iter(run.fits.values())).model.hyperprior.concentration_moments()
+    model = next(iter(run.fits.values())).model
+    moments = model.hyperprior.concentration_moments()
     if moments >= 2:
         return None
     absent = "neither mean nor standard deviation" if moments == 0 else "no standard deviation"
+    symbols = [each.symbol for each in model.family.hyperparameters.each if each.grows]
+    named = " and ".join(filter(None, (", ".join(symbols[:-1]), symbols[-1])))
+    have = "have" if len(symbols) > 1 else "has"
     return (
-        f"Under this hyperprior the posterior of α + β has a tail so heavy that α + β, α and β "
-        f"have {absent}: the integral diverges, and an average of draws would settle nowhere. "
+        f"Under this hyperprior the posterior of {symbols[0]} has a tail so heavy that {named} "
+        f"{have} {absent}: the integral diverges, and an average of draws would settle nowhere. "
         "Those cells are left empty. Medians and quantiles exist, as do all moments of the "
         "logarithms and of the mean rate."
     )

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hierjax.experiment.record import RunRecord
-from hierjax.experiment.rounding import common_decimals, number, whole
+from hierjax.experiment.report_tables import unit_cells, unit_columns
+from hierjax.experiment.rounding import common_decimals, number
+from hierjax.families import FAMILIES
+from hierjax.families.unit_words import UnitWords
 from hierjax.plots.contrasts import probability
 from hierjax.table import Table
 
@@ -17,6 +20,9 @@ _CHECKS = {
     "zeros": "Units without a success",
     "largest_rate": "Largest raw rate",
     "variance_of_rates": "Variance of raw rates",
+    "smallest": "Smallest measurement",
+    "largest": "Largest measurement",
+    "variance": "Variance of measurements",
     "likelihood_ratio_of_complete_pooling": "Likelihood ratio of complete pooling",
 }
 
@@ -60,8 +66,8 @@ def questions(run: RunRecord) -> list[Part]:
     return [make(run, table) for make, table in tables if table is not None]
 
 
-def _unit(row: dict[str, Any]) -> list[str]:
-    return [str(row["label"]), whole(row["successes"]), whole(row["trials"])]
+def _words(run: RunRecord) -> UnitWords:
+    return FAMILIES[run.counts.family].unit_words
 
 
 def _left_out(rows: list[dict[str, Any]], file: str) -> str:
@@ -83,10 +89,10 @@ def _exceedance(run: RunRecord, table: Table) -> Part:
         f"more than {100 * asked['fdr']:g}% of such units."
     )
     cells = [
-        [*_unit(row), probability(row["probability_above"]), probability(row["q_value"])]
+        [*unit_cells(run, row), probability(row["probability_above"]), probability(row["q_value"])]
         for row in rows[:_MOST_ROWS]
     ]
-    columns = ["Unit", "Successes", "Trials", "P(above)", "Wrong up to it"]
+    columns = [*unit_columns(run), "P(above)", "Wrong up to it"]
     title = f"Which units are above {asked['above']:g}?"
     note = "The last column is the expected share of wrong units in the list up to there (q-value)."
     return Part(title, text, columns, cells, f"{note} {_left_out(rows, 'exceedance.csv')}",
@@ -99,21 +105,23 @@ def _ranks(run: RunRecord, table: Table) -> Part:
     rows = sorted(chosen, key=lambda row: row["expected_rank"])
     members = sum(row["p_top_k"] for row in rows)
     text = (
-        f"These {len(rows):,} units are the likeliest to have the {top:,} highest rates; "
+        f"These {len(rows):,} units are the likeliest to have the {top:,} highest "
+        f"{_words(run).parameter}s; "
         f"{number(members, 1)} of them are expected to."
     )
     places = (("expected_rank", 1), ("low", 0), ("high", 0))
     cells = [
         [
-            *_unit(row),
+            *unit_cells(run, row),
             *(number(row[key], decimals) for key, decimals in places),
             *(probability(row[key]) for key in ("p_best", "p_top_k")),
         ]
         for row in rows[:_MOST_ROWS]
     ]
-    columns = ["Unit", "Successes", "Trials", "Expected rank", *_ends(run), "P(best)", "P(top)"]
+    columns = [*unit_columns(run), "Expected rank", *_ends(run), "P(best)", "P(top)"]
     note = (
-        f"Rank 1 is the highest rate. Ranks of all units are in ranks.csv, {len(table):,} in all."
+        f"Rank 1 is the highest {_words(run).parameter}. Ranks of all units are in ranks.csv, "
+        f"{len(table):,} in all."
     )
     return Part(f"Which units are the top {top:,}?", text, columns, cells, note, "ranks")
 
@@ -122,43 +130,51 @@ def _contrasts(run: RunRecord, table: Table) -> Part:
     control = run.config["questions"]["control"]
     greater = np.asarray(table["p_greater"])
     text = (
-        f"Of {len(table):,} units, {int(np.sum(greater > 0.95)):,} have a higher rate than "
+        f"Of {len(table):,} units, {int(np.sum(greater > 0.95)):,} have a higher "
+        f"{_words(run).parameter} than "
         f"{control} with a probability above 95%, and {int(np.sum(greater < 0.05)):,} a lower one."
     )
     rows = sorted(table.rows(), key=lambda row: -abs(row["p_greater"] - 0.5))[:_MOST_ROWS]
     rows.sort(key=lambda row: -row["difference_mean"])
     names = ("difference_mean", "difference_low", "difference_high")
+    # Effects of either sign have no ratios.
+    ratios = [name for name in ("ratio_low", "ratio_high") if name in table]
     widths = (0.3 * (row["difference_high"] - row["difference_low"]) for row in rows)
     places = common_decimals(widths)
     cells = [
         [str(row["label"]), probability(row["p_greater"])]
         + [number(row[name], places) for name in names]
-        + [number(row[name], 2) for name in ("ratio_low", "ratio_high")]
+        + [number(row[name], 2) for name in ratios]
         for row in rows
     ]
     low, high = _ends(run)
-    columns = ["Unit", "P(greater)", "Difference", low, high, f"Ratio, {low}", high]
+    columns = ["Unit", "P(greater)", "Difference", low, high]
+    columns += [f"Ratio, {low}", high] if ratios else []
     note = "The most certain comparisons. " if len(table) > _MOST_ROWS else ""
     note += f"The expected loss of choosing a unit over {control} is in contrasts.csv."
     return Part(f"How do units compare with {control}?", text, columns, cells, note, "contrasts")
 
 
 def _next_counts(run: RunRecord, table: Table) -> Part:
-    trials = run.config["questions"]["next_trials"]
+    asked = run.config["questions"]
+    columns = run.counts.columns
+    size = next(asked[key] for key in (f"next_{columns[1]}", "next_trials") if asked.get(key))
+    is_real, words = FAMILIES[run.counts.family].support == "reals", _words(run)
     rows = sorted(table.rows(), key=lambda row: -row["mean"])
-    keys = (("mean", 1), ("sd", 1), ("low", 0), ("median", 0), ("high", 0))
+    ends = 1 if is_real else 0
+    keys = (("mean", 1), ("sd", 1), ("low", ends), ("median", ends), ("high", ends))
     cells = [
-        [*_unit(row), *(number(row[key], places) for key, places in keys)]
+        [*unit_cells(run, row), *(number(row[key], places) for key, places in keys)]
         for row in rows[:_MOST_ROWS]
     ]
     low, high = _ends(run)
-    columns = ["Unit", "Successes", "Trials", "Mean", "SD", low, "Median", high]
+    headings = [*unit_columns(run), "Mean", "SD", low, "Median", high]
     text = (
-        f"The number of successes among {trials:,} further trials of each unit, with the chance "
-        "of the trials themselves."
+        f"{words.next_value.format(size)} of each unit, with the chance of the {words.chance} "
+        f"{'itself' if words.chance != 'trials' else 'themselves'}."
     )
-    title = f"What will the next {trials:,} trials bring?"
-    return Part(title, text, columns, cells, _left_out(rows, "predictions.csv"))
+    title = words.next_title.format(size)
+    return Part(title, text, headings, cells, _left_out(rows, "predictions.csv"))
 
 
 def checks(run: RunRecord) -> list[list[str]]:

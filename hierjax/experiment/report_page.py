@@ -2,12 +2,14 @@
 
 import base64
 import os
+import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
 from hierjax.model import Model
@@ -34,8 +36,16 @@ def page(template: str, **shown: Any) -> str:
         lstrip_blocks=True,
         loader=FunctionLoader(_template),
     )
+    environment.globals["formula"] = _formula
     text = environment.get_template(template).render(**shown)
     return text if text.endswith("\n") else text + "\n"
+
+
+def _formula(text: str) -> Markup:
+    """Text in which y_j, and the j of a unit j, are written as in formulas."""
+    found = re.sub(r"\b([a-z])_j\b", r"<i>\1</i><sub><i>j</i></sub>", str(escape(text)))
+    found = re.sub(r"(\w)_j\b", r"\1<sub><i>j</i></sub>", found)
+    return Markup(re.sub(r"\bunit j\b", "unit <i>j</i>", found))
 
 
 def _template(name: str) -> str:
@@ -63,7 +73,23 @@ def figures_in(
     return found
 
 
-def hyperprior_parts(model: Model | None) -> dict[str, str]:
+def hyperprior_lines(hyperprior: Any) -> list[str]:
+    """A hyperprior in words, one line for each parameter that has a distribution of its own."""
+    parts = vars(hyperprior).items()
+    lines = [f"{name} ~ {distribution_text(part)}" for name, part in parts if not is_number(part)]
+    if lines:
+        return lines
+    settings = ", ".join(f"{name} {part:g}" for name, part in parts if part is not None)
+    kind = str(hyperprior.kind).replace("_", " ")
+    return [f"hyperprior: {kind}{f' ({settings})' if settings else ''}"]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a hyperprior's part is no distribution."""
+    return value is None or isinstance(value, int | float)
+
+
+def hyperprior_parts(model: Model | None) -> dict[str, Any]:
     """What a template writes as a formula.
 
     Args:
@@ -86,7 +112,7 @@ def hyperprior_parts(model: Model | None) -> dict[str, str]:
         case Shapes(alpha, beta):
             parts = {"first": distribution_text(alpha), "second": distribution_text(beta)}
         case _:
-            return {"kind": "other", "text": str(model.hyperprior)}
+            return {"kind": "other", "lines": hyperprior_lines(model.hyperprior)}
     return {"kind": model.hyperprior.kind, **parts}
 
 

@@ -16,7 +16,8 @@ from hierjax.experiment.rounding import (
     number,
     whole,
 )
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families import FAMILIES
+from hierjax.families.protocol import AnyFamily
 from hierjax.inference import METHODS
 from hierjax.plots.style import method_styles, point_estimate, reference
 from hierjax.table import Table
@@ -31,20 +32,19 @@ __all__ = [
     "loo",
     "method_labels",
     "methods",
+    "pair_of",
     "predictions",
     "provenance",
+    "raw_text",
     "rows_of",
     "spread",
+    "unit_cells",
+    "unit_columns",
     "units",
 ]
 
 _MOST_UNITS = 120
 _ESTIMATES = ("mean", "sd", "low", "median", "high")
-_REPORTED = BetaBinomial.hyperparameters
-# Working coordinates after what follows from them.
-_PARAMETERS = {
-    parameter.name: parameter.heading for parameter in (*_REPORTED.each[2:], *_REPORTED.each[:2])
-}
 _MODELS = {
     "no_pooling": "No pooling",
     "complete_pooling": "Complete pooling",
@@ -57,6 +57,47 @@ class Group(NamedTuple):
 
     heading: str
     rows: list[list[str]]
+
+
+def _family(run: RunRecord) -> AnyFamily:
+    return FAMILIES[run.counts.family]
+
+
+def _parameters(run: RunRecord) -> dict[str, str]:
+    """Headings of hyperparameters: working coordinates after what follows from them."""
+    each = _family(run).hyperparameters.each
+    return {parameter.name: parameter.heading for parameter in (*each[2:], *each[:2])}
+
+
+def unit_columns(run: RunRecord) -> list[str]:
+    """Headings of a unit's label, value and size."""
+    return ["Unit", *(name.capitalize() for name in run.counts.columns)]
+
+
+def unit_cells(run: RunRecord, row: Mapping[str, Any]) -> list[str]:
+    """A unit's label, value and size."""
+    return [str(row["label"]), *(_datum(row[name]) for name in run.counts.columns)]
+
+
+def _datum(value: Any) -> str:
+    is_whole = np.isfinite(value) and float(value).is_integer()
+    return whole(value) if is_whole else f"{float(value):,.6g}"
+
+
+def pair_of(run: RunRecord, row: Mapping[str, Any]) -> str:
+    """A unit's value and size in words."""
+    value, size = (row[name] for name in run.counts.columns)
+    return _family(run).unit_words.unit.format(value=value, size=size)
+
+
+def raw_text(
+    run: RunRecord, row: Mapping[str, Any], decimals: int, before: str, after: str = ""
+) -> str:
+    """A unit's raw rate, where it has one that is not its value."""
+    words = _family(run).unit_words
+    if _family(run).support == "reals" or not np.isfinite(row["raw_rate"]):
+        return ""
+    return f"{before}{words.raw} {number(row['raw_rate'], decimals)}{after}"
 
 
 def rows_of(table: Table, method: str) -> list[dict[str, Any]]:
@@ -92,11 +133,12 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     by_parameter = dict(_grouped(rows, "parameter"))
     decimals = {name: common_decimals(map(spread, group)) for name, group in by_parameter.items()}
     most = max(decimals.values(), default=0)
-    order = [name for name in _PARAMETERS if name in by_parameter]
-    order += [name for name in by_parameter if name not in _PARAMETERS]
+    headings = _parameters(run)
+    order = [name for name in headings if name in by_parameter]
+    order += [name for name in by_parameter if name not in headings]
     return [
         Group(
-            _PARAMETERS.get(name, name),
+            headings.get(name, name),
             [
                 [
                     labels[row["method"]],
@@ -116,19 +158,12 @@ def predictions(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """New units by method, one group a unit."""
     rows = list(run.predictions.rows())
     decimals = common_decimals(map(spread, rows), 2)
-    groups: dict[tuple, list[list[str]]] = {}
+    groups: dict[str, list[list[str]]] = {}
     for row in rows:
-        unit = (row["label"], row["successes"], row["trials"])
+        unit = f"{row['label']}: {pair_of(run, row)}{raw_text(run, row, decimals, ', ')}"
         cells = [labels[row["method"]]] + [number(row[key], decimals) for key in _ESTIMATES]
         groups.setdefault(unit, []).append([*cells, number(row["shrinkage"], 3)])
-    return [
-        Group(f"{label}: {whole(y)} of {whole(n)}{_raw(y, n, decimals)}", cells)
-        for (label, y, n), cells in groups.items()
-    ]
-
-
-def _raw(successes: int, trials: int, decimals: int) -> str:
-    return f", raw rate {number(successes / trials, decimals)}" if trials else ""
+    return [Group(unit, cells) for unit, cells in groups.items()]
 
 
 def units(run: RunRecord) -> dict[str, Any] | None:
@@ -149,7 +184,7 @@ def units(run: RunRecord) -> dict[str, Any] | None:
         "left_out": left_out,
         "after": after,
         "rows": [
-            [str(row["label"]), whole(row["successes"]), whole(row["trials"])]
+            unit_cells(run, row)
             + [number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)]
             + [number(row["shrinkage"], 3)]
             for row in rows
@@ -166,7 +201,7 @@ def agreement(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
         decimals = min(decimals_for(min(_positive(rows, "mcse"), default=1e-4), 2), 8)
         groups.append(
             Group(
-                _PARAMETERS.get(quantity, str(quantity)),
+                _parameters(run).get(quantity, str(quantity)),
                 [
                     [
                         labels.get(row["method"], row["method"]),
@@ -241,7 +276,7 @@ def chains(run: RunRecord, labels: Mapping[str, str]) -> list[list[str]]:
     for name, fit in run.fits.items():
         if fit.draws is None:
             continue
-        mine = [r for r in rows_of(run.hyper, name) if r["parameter"] in _PARAMETERS]
+        mine = [r for r in rows_of(run.hyper, name) if r["parameter"] in _parameters(run)]
         acceptance = np.ravel(fit.info.get("acceptance", np.nan)).astype(float)
         divergences = fit.info.get("divergences")
         rows.append(

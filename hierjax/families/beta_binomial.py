@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_beta import HostBeta
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -26,8 +27,9 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.unit_words import SUCCESSES, UnitWords
 from hierjax.families.words import Words
-from hierjax.log_gamma import log_rates, logit_beta_draws
+from hierjax.log_gamma import log_gamma_draws, log_rates, logit_beta_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, stirling_remainder
 from hierjax.tally import Tally, TallyArrays
 
@@ -198,6 +200,8 @@ class BetaBinomial:
             Hyperparameter("beta", _log_shape("log_beta", -1), LOG, "β", grows=True),
         )
     )
+    unit_words: ClassVar[UnitWords] = SUCCESSES
+    on_host: ClassVar[HostBeta] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\alpha$", r"$\beta$"),
         r"$\theta_j$",
@@ -568,6 +572,55 @@ class BetaBinomial:
     def informative(tally: TallyArrays) -> Float[Any, ""]:
         """Weight of the units with 0 < successes < trials."""
         return tally.interior
+
+    @staticmethod
+    def unit_variance(population: Population) -> Batch:
+        """m (1 - m)."""
+        return population.mean * population.complement
+
+    @staticmethod
+    def location(population: Population) -> Batch:
+        """Log-odds of the mean."""
+        return jnp.log(population.mean) - jnp.log(population.complement)
+
+    @staticmethod
+    def floored(population: Population, least: float) -> Population:
+        """Neither the mean nor its complement below a number."""
+        mean, complement, dispersion = population
+        return Population(jnp.maximum(mean, least), jnp.maximum(complement, least), dispersion)
+
+    @staticmethod
+    def log_slope(logit: Batch) -> Batch:
+        """Log of theta (1 - theta)."""
+        return -(jax.nn.softplus(logit) + jax.nn.softplus(-logit))
+
+    @staticmethod
+    def slopes(logit: Batch) -> tuple[Batch, Batch]:
+        """Theta (1 - theta), and 1 - 2 theta."""
+        rate, complement = jax.nn.sigmoid(logit), jax.nn.sigmoid(-logit)
+        return rate * complement, complement - rate
+
+    @staticmethod
+    def ratio_below(successes: Batch, trials: Batch, population: Population) -> Batch:
+        """Beta-binomial probability of one success less, relative to that of so many."""
+        m, c, phi = population
+        growth = trials - successes + 1
+        below = m + jnp.maximum(successes - 1, 0.0) * phi
+        return successes * (c + (growth - 1) * phi) / (growth * below)
+
+    @staticmethod
+    def draw_posterior(
+        key: Key[Array, ""],
+        points: Float[Array, "draws 2"],
+        successes: Float[Array, "units"],
+        trials: Float[Array, "units"],
+    ) -> Float[Array, "draws units"]:
+        """Draws log-odds of all units' rates, given draws of the hyperparameters."""
+        u, w = points[:, :1], points[:, 1:]
+        alpha = jnp.exp(w + jax.nn.log_sigmoid(u)) + successes
+        beta = jnp.exp(w + jax.nn.log_sigmoid(-u)) + (trials - successes)
+        logs = log_gamma_draws(key, jnp.stack([alpha, beta]))
+        return logs[0] - logs[1]
 
 
 def _log_coefficient(successes: Scalar, failures: Scalar) -> Scalar:

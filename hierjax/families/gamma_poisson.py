@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.counts_of_counts import above, dense_length, size_class
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_gamma import HostGamma
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -25,6 +26,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.unit_words import EVENTS, UnitWords
 from hierjax.families.words import Words
 from hierjax.log_gamma import log_gamma_draws
 from hierjax.special import LOG_SQRT_2PI, excess_ratio, log1p_ratio, stirling_remainder
@@ -189,6 +191,8 @@ class GammaPoisson:
             Hyperparameter("shape", _LOG_SHAPE, LOG, "a", "shape", grows=True),
         )
     )
+    unit_words: ClassVar[UnitWords] = EVENTS
+    on_host: ClassVar[HostGamma] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$a$", r"$b$"),
         r"$\lambda_j$",
@@ -530,6 +534,50 @@ class GammaPoisson:
     def informative(tally: GammaPoissonTally) -> Float[Any, ""]:
         """Weight of the units with events."""
         return tally.eventful
+
+    @staticmethod
+    def unit_variance(population: Population) -> Batch:
+        """m."""
+        return population.mean
+
+    @staticmethod
+    def location(population: Population) -> Batch:
+        """Log of the mean."""
+        return jnp.log(population.mean)
+
+    @staticmethod
+    def floored(population: Population, least: float) -> Population:
+        """The mean not below a number."""
+        return Population(jnp.maximum(population.mean, least), population.dispersion)
+
+    @staticmethod
+    def log_slope(log_rate: Batch) -> Batch:
+        """Log lambda."""
+        return log_rate
+
+    @staticmethod
+    def slopes(log_rate: Batch) -> tuple[Batch, Batch]:
+        """Lambda, and 1."""
+        return jnp.exp(log_rate), jnp.ones_like(log_rate)
+
+    @staticmethod
+    def ratio_below(events: Batch, exposure: Batch, population: Population) -> Batch:
+        """Negative binomial probability of one event less, relative to that of so many."""
+        m, phi = population
+        below = exposure * (m + jnp.maximum(events - 1, 0.0) * phi)
+        return events * (1 + exposure * phi) / below
+
+    @staticmethod
+    def draw_posterior(
+        key: Key[Array, ""],
+        points: Float[Array, "draws 2"],
+        events: Float[Array, "units"],
+        exposures: Float[Array, "units"],
+    ) -> Float[Array, "draws units"]:
+        """Draws all units' log-rates, given draws of the hyperparameters."""
+        u, w = points[:, :1], points[:, 1:]
+        drawn = log_gamma_draws(key, jnp.exp(u + w) + events)
+        return drawn - jnp.log(jnp.exp(w) + exposures)
 
 
 def _log_coefficient(events: Scalar) -> Scalar:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.counts_of_counts import size_class
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_normal import HostNormal
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -23,6 +24,7 @@ from hierjax.families.hyperparameters import (
     along_second,
 )
 from hierjax.families.protocol import Frame, Support
+from hierjax.families.unit_words import MEASUREMENTS, UnitWords
 from hierjax.families.words import Words
 from hierjax.special import LOG_SQRT_2PI
 
@@ -164,6 +166,8 @@ class NormalNormal:
             ),
         )
     )
+    unit_words: ClassVar[UnitWords] = MEASUREMENTS
+    on_host: ClassVar[HostNormal] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\mu$", r"$\tau$"),
         r"$\theta_j$",
@@ -301,7 +305,7 @@ class NormalNormal:
         """
         mean, phi = population
         noise = error * error
-        share, rest = phi / (noise + phi), noise / (noise + phi)
+        share, rest = phi / (noise + phi), 1 / (1 + phi / noise)
         # From whichever of the two is closer, so that neither is lost in the other.
         moved = jnp.where(share < 0.5, mean + share * (value - mean), value - rest * (value - mean))
         return Population(moved, phi * rest)
@@ -438,3 +442,44 @@ class NormalNormal:
     def informative(tally: NormalTally) -> Float[Any, ""]:
         """Weight of all units."""
         return tally.weight
+
+    @staticmethod
+    def unit_variance(population: Population) -> Batch:
+        """1."""
+        return jnp.ones_like(population.mean)
+
+    @staticmethod
+    def location(population: Population) -> Batch:
+        """The mean."""
+        return population.mean
+
+    @staticmethod
+    def floored(population: Population, least: float) -> Population:
+        """As it is: a mean has no bounds."""
+        return population
+
+    @staticmethod
+    def log_slope(value: Batch) -> Batch:
+        """0."""
+        return jnp.zeros_like(value)
+
+    @staticmethod
+    def slopes(value: Batch) -> tuple[Batch, Batch]:
+        """1 and 0."""
+        return jnp.ones_like(value), jnp.zeros_like(value)
+
+    @staticmethod
+    def ratio_below(value: Batch, error: Batch, population: Population) -> Batch:
+        """Measurements are not counted."""
+        raise NotImplementedError("measurements are not counted")
+
+    @staticmethod
+    def draw_posterior(
+        key: Key[Array, ""],
+        points: Float[Array, "draws 2"],
+        values: Float[Array, "units"],
+        errors: Float[Array, "units"],
+    ) -> Float[Array, "draws units"]:
+        """Draws all units' effects, given draws of the hyperparameters."""
+        population = Population(points[:, :1], jnp.exp(-points[:, 1:]))
+        return NormalNormal.draw(key, NormalNormal.update(values, errors, population))

@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.families.diagram import Diagram
+from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import Hyperparameters
+from hierjax.families.unit_words import UnitWords
 from hierjax.families.words import Words
 
 __all__ = ["AnyFamily", "Family", "Frame", "Support"]
@@ -70,6 +72,8 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
         coordinates: Names of the working coordinates.
         hyperparameters: What is reported of a population; the first two are the coordinates.
         diagram: What its plate diagram says.
+        unit_words: What its units are called.
+        on_host: Its conjugate distribution, in NumPy and SciPy.
     """
 
     name: ClassVar[str]
@@ -81,6 +85,8 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
     coordinates: ClassVar[tuple[str, str]]
     hyperparameters: ClassVar[Hyperparameters]
     diagram: ClassVar[Diagram]
+    on_host: ClassVar[OnHost]
+    unit_words: ClassVar[UnitWords]
 
     def constrain(self, eta: Float[Array, "2"], /) -> Population:
         """The population at working coordinates; the second may be infinite."""
@@ -237,6 +243,41 @@ class Family(Protocol[Population, Unit, Arrays, Statistics]):
 
     def informative(self, tally: Arrays, /) -> Float[Any, ""]:
         """Weight of the units on which it depends whether a posterior is proper."""
+        ...
+
+    def unit_variance(self, population: Population, /) -> Batch:
+        """V(m): a population's variance is V(m) phi / (1 - v2 phi), v2 V's coefficient of m^2."""
+        ...
+
+    def location(self, population: Population, /) -> Batch:
+        """Place of the mean on the scale without bounds."""
+        ...
+
+    def floored(self, population: Population, least: float, /) -> Population:
+        """A population whose mean has a place, where it would round to a limit of rates."""
+        ...
+
+    def log_slope(self, unbounded: Batch, /) -> Batch:
+        """Log of the parameter's derivative by its place, which is log V(parameter)."""
+        ...
+
+    def slopes(self, unbounded: Batch, /) -> tuple[Batch, Batch]:
+        """V at a place, and its derivative by the parameter."""
+        ...
+
+    def ratio_below(self, count: Batch, size: Batch, population: Population, /) -> Batch:
+        """Marginal probability of one less, relative to that of a count."""
+        ...
+
+    def draw_posterior(
+        self,
+        key: Key[Array, ""],
+        points: Float[Array, "draws 2"],
+        values: Float[Array, "units"],
+        sizes: Float[Array, "units"],
+        /,
+    ) -> Float[Array, "draws units"]:
+        """Draws places of all units' parameters, given draws of the hyperparameters."""
         ...
 
 

@@ -61,16 +61,16 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
 
 
 def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
-    units, named = len(table), ""
+    units, named, words = len(table), "", fit.model.family.unit_words
     if units > MOST_NAMED:
         named = " The three highest and the three lowest are named."
     yield Picture(
         "caterpillar",
         "units",
         "All units in order",
-        f"Posterior means and {100 * run.level:g}% intervals of the units' rates, the highest on "
-        "top, and their raw rates. Where intervals overlap much, the order of the units is "
-        f"uncertain.{named}",
+        f"Posterior means and {100 * run.level:g}% intervals of the units' {words.parameter}s, the "
+        f"highest on top, and their {words.raw}s. Where intervals overlap much, the order of the "
+        f"units is uncertain.{named}",
         f"Intervals of {units:,} units, one row a unit, rising from the lowest estimate to "
         "the highest.",
         lambda: caterpillar(fit, level=run.level, table=table),
@@ -80,15 +80,17 @@ def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
 def _funnel(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
     selection = _table(run, "exceedance")
     flagged = "outside the wider shade" if selection is None else "on the list asked for"
+    words = fit.model.family.unit_words
+    raw, one, size = words.raw, words.parameter, words.size.partition(" of the unit")[0]
     yield Picture(
         "funnel",
         "units",
-        "Rates and numbers of trials",
-        "Raw rates, each with what the hierarchy makes of it. If all units had the pooled rate, "
-        "95% would lie within the dashed lines and 99.8% within the dotted ones; what lies "
-        "outside is more than chance. The shades hold 95 and 99.8% if rates come from the fitted "
-        f"population. Marked are units {flagged}.",
-        "Scatter plot of raw rates against trials between limits that narrow as trials grow.",
+        f"{one[:1].upper()}{one[1:]}s and {words.sizes}",
+        f"{raw[:1].upper()}{raw[1:]}s, each with what the hierarchy makes of it. If all units had "
+        f"the pooled {one}, 95% would lie within the dashed lines and 99.8% within the dotted "
+        f"ones; what lies outside is more than chance. The shades hold 95 and 99.8% if {one}s come "
+        f"from the fitted population. Marked are units {flagged}.",
+        f"Scatter plot of {raw}s against {size} between limits that narrow as it grows.",
         lambda: funnel(fit, selection=selection, table=table),
     )
 
@@ -122,8 +124,8 @@ def _ranks(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "ranks",
         "questions",
         "How sure is the order?",
-        "The probability of each place for each unit, rank 1 for the highest rate. A narrow dark "
-        "band would be a sure order.",
+        "The probability of each place for each unit, rank 1 for the highest "
+        f"{fit.model.family.unit_words.parameter}. A narrow dark band would be a sure order.",
         f"Heat map of the ranks of {units:,} units, dark along the diagonal.",
         lambda: rank_heat_map(fit, key=key, draws=draws),
     )
@@ -133,14 +135,15 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     table = _table(run, "contrasts")
     if table is None:
         return
+    words = fit.model.family.unit_words
     controls = set(table["control"].tolist())
     single = f", each unit's less that of {next(iter(controls))}" if len(controls) == 1 else ""
     yield Picture(
         "contrasts",
         "questions",
         "Differences",
-        f"Differences of rates{single}, with {100 * run.level:g}% intervals. P(greater) is the "
-        "probability that the difference is above zero.",
+        f"Differences of {words.parameter}s{single}, with {100 * run.level:g}% "
+        "intervals. P(greater) is the probability that the difference is above zero.",
         f"Intervals of {len(table):,} differences around a line at zero.",
         lambda: contrasts_forest(fit, level=run.level, table=table),
     )
@@ -189,14 +192,15 @@ def _loo_pit(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         require_proper_without_one(fit.model, fit.counts, fit.posterior)
     except ModelError:
         return
+    words = fit.model.family.unit_words
     yield Picture(
         "loo_pit",
         "checks",
         "Are units where predictions put them?",
-        "Each unit's count has a place in its prediction from all other units, 0 for the lowest "
-        "and 1 for the highest. Places of a good model are spread evenly, and the curve stays "
-        "near zero, within the band. A curve above zero at the left and below it at the right says "
-        "that units lie further out than predicted.",
+        f"Each unit's {words.value} has a place in its prediction from all other "
+        "units, 0 for the lowest and 1 for the highest. Places of a good model are spread evenly, "
+        "and the curve stays near zero, within the band. A curve above zero at the left and below "
+        "it at the right says that units lie further out than predicted.",
         "Curve of the distribution of the units' places, less an even one, within a band around "
         "zero.",
         lambda: loo_pit(fit, pit=getattr(run, "loo_pit", None)),

@@ -22,6 +22,7 @@ from hierjax.plots.style import (
     population_mean,
     rows_shown,
     styled,
+    told,
 )
 from hierjax.table import Table
 
@@ -30,6 +31,8 @@ __all__ = ["caterpillar", "draw_rows", "rate_limits"]
 MOST_NAMED = 60
 MOST_BARS = 2000
 _BANDS = 250
+# How far apart the least and the greatest rate are on a logarithmic axis.
+_DECADES = 20.0
 _ENDS = 3
 _MOST_RAW = 4000
 
@@ -71,7 +74,8 @@ def caterpillar(
     """
     table = fit.unit_table(level) if table is None else table
     color = method_styles({fit.method.name: fit})[fit.method.name].color
-    order = np.lexsort((table["trials"], table["mean"]))
+    family = fit.model.family
+    order = np.lexsort((told(fit), table["mean"]))
     if highlight is not None:
         marked = positions_of(table["label"], highlight)
     else:
@@ -81,12 +85,15 @@ def caterpillar(
     height = 1.3 + 0.15 * len(order) if len(order) <= MOST_NAMED else 5.2
     ax = new_axes(ax, 6.4, max(height, 2.4))
     pooled = population_mean(fit)
-    limits = rate_limits(np.append(low, pooled), np.append(high, pooled), raw)
-    ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel="rate")
+    limits = rate_limits(np.append(low, pooled), np.append(high, pooled), raw, family.limits)
+    ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2), xlabel=family.unit_words.parameter)
+    if family.limits == (0.0, np.inf) and low.min() > 0 and mean.max() > _DECADES * mean.min():
+        # Rates without an upper bound may differ by orders of magnitude.
+        ax.set(xscale="log", xlim=(0.7 * low.min(), 1.4 * high.max()))
     middle = ax.axvline(pooled, color=INK, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1.5)
     middle.set_label("population mean")
     handles = [draw_rows(ax, low, mean, high, color, f"mean and {100 * level:g}% interval")]
-    handles += [*_draw_raw(ax, raw), middle]
+    handles += [*_draw_raw(ax, raw, family.unit_words.raw), middle]
     rows = np.argsort(order)[marked]
     rows = rows[np.argsort(rows)]
     ax.hlines(rows, low[rows], high[rows], color=INK, linewidth=1.6, zorder=3)
@@ -145,7 +152,7 @@ def _draw_band(
         ax.fill_betweenx(rows, ends[:, 0], ends[:, 1], color=color, alpha=alpha, linewidth=0)
 
 
-def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"]) -> list[Line2D]:
+def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"], word: str) -> list[Line2D]:
     """Marks raw rates, and says how many lie beyond the axes."""
     known = np.flatnonzero(np.isfinite(raw))
     low, high = ax.get_xlim()
@@ -158,19 +165,20 @@ def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"]) -> list[Line2D]:
     fill: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 0.7} if size > 2 else {}
     ax.plot(raw[shown], shown, **(look | fill), markersize=size, alpha=alpha, zorder=1.8)
     beyond = f" ({outside:,} beyond the axis)" if outside else ""
-    return [point_key(f"raw rate{beyond}", MUTED, 4, **fill)]
+    return [point_key(f"{word}{beyond}", MUTED, 4, **fill)]
 
 
 def rate_limits(
     low: Float[np.ndarray, "units"],
     high: Float[np.ndarray, "units"],
     raw: Float[np.ndarray, "known"],
+    bounds: tuple[float, float] = (0.0, 1.0),
 ) -> tuple[float, float]:
     """Rates that hold all intervals, and raw rates up to half of that range beyond them."""
     known = raw[np.isfinite(raw)]
     first, last = float(low.min()), float(high.max())
     if len(known):
-        if last - first < 0.2 * last:
+        if last - first < 0.2 * abs(last):
             # Intervals that are all alike, as under complete pooling, are not squeezed by most of
             # the raw rates.
             ends = np.quantile(known, [0.05, 0.95]).tolist()
@@ -178,4 +186,5 @@ def rate_limits(
         first = float(known[known >= first - 0.5 * (last - first)].min(initial=first))
         last = float(known[known <= last + 0.5 * (last - first)].max(initial=last))
     margin = 0.03 * (last - first) or 0.02
-    return (-0.3 * margin if first < 0.1 * last else first - margin), min(last + margin, 1.01)
+    from_zero = bounds[0] == 0 and first < 0.1 * last
+    return (-0.3 * margin if from_zero else first - margin), min(last + margin, 1.01 * bounds[1])

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 
 from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.protocol import AnyFamily
 from hierjax.fitting import Fit
 from hierjax.plots.style import (
     INK,
@@ -24,7 +25,8 @@ from hierjax.table import Table
 
 __all__ = ["agreement", "ranks", "trace"]
 
-#: How axes name hyperparameters.
+_BETA_BINOMIAL = BetaBinomial()
+#: How axes name hyperparameters, in studies.
 SYMBOLS = {parameter.name: parameter.symbol for parameter in BetaBinomial.hyperparameters.each}
 _MOST_DRAWS = 800
 _MOST_CHAINS = 12
@@ -152,7 +154,11 @@ def ranks(fit: Fit, parameter: str = "log_concentration", ax: Axes | None = None
 
 @styled
 def agreement(
-    table: Table, styles: Mapping[str, MethodStyle] | None = None, ax: Axes | None = None
+    table: Table,
+    styles: Mapping[str, MethodStyle] | None = None,
+    ax: Axes | None = None,
+    *,
+    family: AnyFamily = _BETA_BINOMIAL,
 ) -> Axes:
     """Differences between samplers and the exact answer, in Monte Carlo standard errors.
 
@@ -161,6 +167,7 @@ def agreement(
             the method's name added. Rows without a number are left out.
         styles: Look of each method, as `method_styles` gives it; any by default.
         ax: Where to draw; a new figure by default.
+        family: Conjugate family, whose hyperparameters have symbols.
 
     Returns:
         The axes. The band holds 95% of the differences of a sampler that is right.
@@ -192,7 +199,8 @@ def agreement(
         )
     extent = max(4.0, 1.1 * float(np.abs(table["z"][keep].astype(float)).max(initial=0.0)))
     ax.set(xlim=(-extent, extent), ylim=(-0.6, len(quantities) - 0.4))
-    ax.set_yticks(range(len(quantities)), [SYMBOLS.get(name, name) for name in quantities])
+    symbols = {parameter.name: parameter.symbol for parameter in family.hyperparameters.each}
+    ax.set_yticks(range(len(quantities)), [symbols.get(name, name) for name in quantities])
     ax.set_xlabel("difference from quadrature, in Monte Carlo standard errors")
     ax.tick_params(axis="y", length=0)
     outside_legend(ax)

@@ -70,7 +70,8 @@ def contrasts_forest(
         handles = _draw_bars(ax, low, mean, high, color, text)
     zero = ax.axvline(0.0, color=INK, linewidth=0.9, linestyle=(0, (5, 3)), zorder=1.5)
     zero.set_label("no difference")
-    what = f"rate less that of {short(str(controls[0]))}" if single else "difference of rates"
+    word = fit.model.family.unit_words.parameter
+    what = f"{word} less that of {short(str(controls[0]))}" if single else f"difference of {word}s"
     ax.set_xlabel(what, parse_math=False)
     if few:
         named_rows(ax, np.array(_names(labels, controls, single)))

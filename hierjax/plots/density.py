@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from scipy.special import betaln, xlog1py, xlogy
 
+from hierjax.entries import Number
+from hierjax.families.protocol import AnyFamily
 from hierjax.fitting import Fit
 from hierjax.plots.style import (
     INK,
@@ -28,8 +29,8 @@ __all__ = ["draw_density", "new_unit", "rate_grid"]
 
 def rate_grid(
     fits: Mapping[str, Fit],
-    successes: int,
-    trials: int,
+    successes: Number,
+    trials: Number,
     limits: tuple[float, float],
     points: int = 401,
 ) -> Float[np.ndarray, " points"]:
@@ -40,20 +41,24 @@ def rate_grid(
 
     Args:
         fits: Fits by name.
-        successes: The unit's successes.
-        trials: Its trials; none for a unit about which nothing is known.
+        successes: The unit's successes, events or value.
+        trials: Its size; for a unit about which nothing is known that of no data.
         limits: Least and greatest rate.
         points: Number of rates.
 
     Returns:
-        Rates in increasing order, strictly between 0 and 1.
+        Rates in increasing order, strictly between the parameter's limits.
     """
     rows = [fit.predict(successes, trials) for fit in fits.values()]
     moments = [(float(row["mean"][0]), float(row["sd"][0])) for row in rows]
     centers = [center for center, _ in moments]
-    least = 1e-3 * (limits[1] - limits[0])
-    low = max(limits[0], min(least, 0.05 * min(centers)), 1e-9)
-    high = min(limits[1], 1 - min(least, 0.05 * (1 - max(centers))), 1 - 1e-9)
+    bounds = next(iter(fits.values())).model.family.limits
+    least, (low, high) = 1e-3 * (limits[1] - limits[0]), limits
+    if np.isfinite(bounds[0]):
+        tiny = 1e-9 if bounds[1] == 1 else 1e-9 * min(centers)
+        low = max(low, min(least, 0.05 * min(centers)), tiny)
+    if np.isfinite(bounds[1]):
+        high = min(high, 1 - min(least, 0.05 * (1 - max(centers))), 1 - 1e-9)
     grids = [np.linspace(low, high, points)]
     grids += [center + spread * np.linspace(-4, 4, points // 2) for center, spread in moments]
     grid = np.unique(np.clip(np.concatenate(grids), low, high))
@@ -64,7 +69,7 @@ def rate_grid(
 def draw_density(
     ax: Axes,
     fit: Fit,
-    data: tuple[int, int],
+    data: tuple[Number, Number],
     grid: Float[np.ndarray, " points"],
     style: MethodStyle,
     label: str,
@@ -76,7 +81,7 @@ def draw_density(
     Args:
         ax: Where to draw.
         fit: Whose density.
-        data: The unit's successes and trials.
+        data: The unit's value and size.
         grid: Rates at which to evaluate.
         style: Color and dash.
         label: What the legend says.
@@ -102,42 +107,50 @@ def draw_density(
     return float(np.max(inner, initial=0.0))
 
 
-def _limits(fit: Fit, successes: int, trials: int) -> tuple[float, float]:
+def _has_data(fit: Fit, size: Number) -> bool:
+    return bool(size != fit.model.family.on_host.nothing[1])
+
+
+def _limits(fit: Fit, successes: Number, trials: Number) -> tuple[float, float]:
     """Rates worth showing: the unit's, most of its likelihood's, and the population's nearby."""
+    host, bounds = fit.model.family.on_host, fit.model.family.limits
     row = fit.predict(successes, trials, level=0.99)
     low, high = float(row["low"][0]), float(row["high"][0])
-    if trials:
-        center = (successes + 1) / (trials + 2)
-        spread = (center * (1 - center) / (trials + 3)) ** 0.5
-        low = min(low, successes / trials, center - 2.5 * spread)
-        high = max(high, successes / trials, center + 2.5 * spread)
+    if _has_data(fit, trials):
+        shapes = host.flat(successes, trials)
+        center, spread = float(host.mean(shapes)), float(host.variance(shapes)) ** 0.5
+        raw = float(row["raw_rate"][0])
+        low = min(low, raw, center - 2.5 * spread)
+        high = max(high, raw, center + 2.5 * spread)
     reach = 1.5 * (high - low)
-    population = fit.predict(0, 0, level=0.95)
+    population = fit.predict(*host.nothing, level=0.95)
     low = min(low, max(float(population["low"][0]), low - reach))
     high = max(high, min(float(population["high"][0]), high + reach))
-    margin = 0.03 * (high - low) + 1e-6
-    least, most = max(low - margin, 0.0), min(high + margin, 1.0)
-    return (0.0 if least < 0.15 * most else least), (1.0 if 1 - most < 0.15 * (1 - least) else most)
+    margin = 0.03 * (high - low) + (1e-6 if bounds[1] == 1 else 0.0)
+    least, most = max(low - margin, bounds[0]), min(high + margin, bounds[1])
+    if bounds[1] == 1 and 1 - most < 0.15 * (1 - least):
+        most = 1.0
+    return (0.0 if bounds[0] == 0 and least < 0.15 * most else least), most
 
 
 @styled
 def new_unit(
     fits: Fit | Mapping[str, Fit],
-    successes: int,
-    trials: int,
+    successes: Number,
+    trials: Number,
     ax: Axes | None = None,
     *,
     label: str = "new unit",
 ) -> Axes:
     """A new unit's likelihood, the population it comes from, and its posterior by each fit.
 
-    The likelihood is scaled to a density, Beta(y + 1, n - y + 1). The posterior lies between it
-    and the population, the nearer to the population the fewer trials the unit has.
+    The likelihood is scaled to a density, of binomial counts Beta(y + 1, n - y + 1). The posterior
+    lies between it and the population, the nearer to the population the fewer trials the unit has.
 
     Args:
         fits: One fit, or fits of the same data by name.
-        successes: The unit's successes.
-        trials: Its trials.
+        successes: The unit's successes, events or value.
+        trials: Its size: trials, exposure or error.
         ax: Where to draw; a new figure by default.
         label: What the unit is called.
 
@@ -153,17 +166,19 @@ def new_unit(
     ax, fits = new_axes(ax), named(fits)
     styles, heights = method_styles(fits), []
     first = leading(fits)
+    family = fits[first].model.family
+    nothing = family.on_host.nothing
     limits = _limits(fits[first], successes, trials)
     # Samplers' densities are as wide as the first's; point estimates' may be narrow.
     seen = {name: fit for name, fit in fits.items() if name == first or fit.is_point}
     grid = rate_grid(seen, successes, trials, limits)
     title = f"population ({styles[first].label})"
     muted = MethodStyle(title, MUTED, (0, ()), "o")
-    heights.append(draw_density(ax, fits[first], (0, 0), grid, muted, title, width=0.9))
+    heights.append(draw_density(ax, fits[first], nothing, grid, muted, title, width=0.9))
     if not is_complete_pooling(fits[first]):
         ax.fill_between(*ax.lines[-1].get_data(), color=RAW, alpha=0.5, linewidth=0)
-    if trials:
-        density = _likelihood(successes, trials, grid)
+    if _has_data(fits[first], trials):
+        density = _likelihood(family, successes, trials, grid)
         dashed: dict[str, Any] = {"color": INK, "linewidth": 1.1, "linestyle": (0, (4, 2))}
         ax.plot(grid, density, label="likelihood, scaled", **dashed)
         heights.append(float(density.max()))
@@ -176,15 +191,15 @@ def new_unit(
     # Draws of almost complete pooling are spikes, which must not flatten everything else.
     top = max(*heights, posterior[first])
     top = max(top, min(1.5 * top, *posterior.values())) or max(posterior.values()) or 1.0
-    ax.set(xlabel="rate", ylabel="density", xlim=limits, ylim=(0, 1.06 * top))
-    known = f"{successes:,} of {trials:,}" if trials else "no trials"
+    ax.set(xlabel=family.unit_words.parameter, ylabel="density", xlim=limits, ylim=(0, 1.06 * top))
+    known = "no trials" if family.support == "counts_up_to_size" else "no data"
+    if _has_data(fits[first], trials):
+        known = family.unit_words.unit.format(value=successes, size=trials)
     outside_legend(ax, title=f"{label}: {known}")
     return ax
 
 
 def _likelihood(
-    successes: int, trials: int, grid: Float[np.ndarray, " points"]
+    family: AnyFamily, value: Number, size: Number, grid: Float[np.ndarray, " points"]
 ) -> Float[np.ndarray, " points"]:
-    failures = trials - successes
-    log_density = xlogy(successes, grid) + xlog1py(failures, -grid)
-    return np.exp(log_density - betaln(successes + 1, failures + 1))
+    return np.asarray(family.on_host.density(family.on_host.flat(value, size), grid))

@@ -5,6 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
+from hierjax.families.diagram import Diagram
 from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
 from hierjax.model import Model
 from hierjax.plots.style import INK, MUTED, RAW, new_axes, styled
@@ -39,7 +40,7 @@ def distribution_text(distribution: Any) -> str:
     return f"{type(distribution).__name__}({', '.join(values)})"
 
 
-def _hyperprior_statement(hyperprior: Any) -> str:
+def _hyperprior_statement(hyperprior: Any, diagram: Diagram) -> str:
     match hyperprior:
         case PowerLaw(exponent):
             return rf"$p(\alpha, \beta) \propto (\alpha + \beta)^{{-{float(exponent):g}}}$"
@@ -53,7 +54,8 @@ def _hyperprior_statement(hyperprior: Any) -> str:
                 rf"$\alpha \sim$ {distribution_text(alpha)}," + "\n"
                 rf"$\beta \sim$ {distribution_text(beta)}"
             )
-    return r"$\alpha, \beta \sim p(\alpha, \beta)$"
+    symbols = ", ".join(symbol.strip("$") for symbol in diagram.hyperparameters)
+    return rf"${symbols} \sim p({symbols})$"
 
 
 def _node(ax: Axes, at: tuple[float, float], symbol: str, observed: bool) -> Circle:
@@ -130,7 +132,7 @@ def plate(model: Model, units: int, ax: Axes | None = None) -> Axes:
         linewidth=1.0,
     )
     ax.add_patch(box)
-    statements = (_hyperprior_statement(model.hyperprior), *diagram.statements)
+    statements = (_hyperprior_statement(model.hyperprior, diagram), *diagram.statements)
     for level, statement, words in zip(_LEVELS, statements, diagram.words, strict=True):
         ax.text(1.9, level + 0.04, statement, ha="left", va="bottom", fontsize=12.5)
         ax.text(1.9, level - 0.1, words, ha="left", va="top", fontsize=9.5, color=MUTED)

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from hierjax.experiment.record import RunRecord
+from hierjax.families.unit_words import UnitWords
 from hierjax.fitting import Fit
 from hierjax.plots.answer_pictures import answer_pictures, check_pictures
 from hierjax.plots.chains import agreement, ranks, trace
@@ -44,48 +45,56 @@ def _plate(run: RunRecord) -> Iterator[Picture]:
         "As a diagram",
         "Circles are unknown, shaded shapes are data. What is inside the box exists once for "
         "every unit; what is outside is shared by all units, and is how they inform each other.",
-        "Plate diagram: the hyperparameters lead to the rate of each unit, which with the number "
-        "of trials leads to its successes.",
+        f"Plate diagram: the hyperparameters lead to the {_words(run).parameter} of each unit, "
+        f"which with its {model.family.columns[1]} leads to its {model.family.columns[0]}.",
         lambda: plate(model, units),
     )
 
 
+def _words(run: RunRecord) -> UnitWords:
+    return next(iter(run.fits.values())).model.family.unit_words
+
+
 def _raw_rates(run: RunRecord) -> Iterator[Picture]:
+    words = _words(run)
+    raw = words.raw
     yield Picture(
         "raw_rates",
         "units",
-        "Raw rates and the population",
-        "Bars count units by raw rate. Curves are the density of a further unit's true rate, "
-        "scaled to the bars. Raw rates spread more widely than true ones: each also carries the "
-        "chance of its own trials.",
-        f"Histogram of the raw rates of {len(run.counts):,} units under the fitted population "
+        f"{raw[:1].upper()}{raw[1:]}s and the population",
+        f"Bars count units by {raw}. Curves are the density of a further unit's true "
+        f"{words.parameter}, scaled to the bars. {raw[:1].upper()}{raw[1:]}s spread more widely "
+        f"than true {words.parameter}s: each also carries the chance of its own {words.chance}.",
+        f"Histogram of the {raw}s of {len(run.counts):,} units under the fitted population "
         "density.",
         lambda: raw_rates(run.fits),
     )
 
 
 def _shrinkage(run: RunRecord) -> Iterator[Picture]:
+    words = _words(run)
     yield Picture(
         "shrinkage",
         "units",
         "Shrinkage",
-        "Each unit's estimate against its raw rate. On the diagonal data are taken at face value, "
-        "on the dashed line all units have one rate. Small markers (few trials) are drawn "
-        "furthest from the diagonal.",
-        "Scatter plot of posterior means against raw rates: a flatter line than the diagonal.",
+        f"Each unit's estimate against its {words.raw}. On the diagonal data are taken at face "
+        f"value, on the dashed line all units have one {words.parameter}. Small markers "
+        f"({words.amount}) are drawn furthest from the diagonal.",
+        f"Scatter plot of posterior means against {words.raw}s: a flatter line than the diagonal.",
         lambda: shrinkage(run.fits, estimates=estimates(run)),
     )
 
 
 def _pooling(run: RunRecord) -> Iterator[Picture]:
+    words = _words(run)
     yield Picture(
         "pooling",
         "units",
         "No, complete and partial pooling",
         f"{100 * run.level:g}% intervals of the same units under three assumptions: nothing in "
-        "common (raw rates as points, Jeffreys intervals), one rate for all, and rates from a "
-        "common population. Partial pooling has shorter intervals than no pooling, without "
-        "denying that units differ.",
+        f"common ({words.raw}s as points, Jeffreys intervals), one {words.parameter} for all, and "
+        f"{words.parameter}s from a common population. Partial pooling has shorter intervals than "
+        "no pooling, without denying that units differ.",
         "Three panels of intervals, one row a unit: wide and spread out, all alike, and in "
         "between.",
         lambda: pooling(run.fits, level=run.level, estimates=estimates(run))[0],
@@ -100,8 +109,8 @@ def _new_units(run: RunRecord) -> Iterator[Picture]:
 
     def draw() -> Axes:
         panels = new_panels(len(shown), 1, 6.0, 4.0 * len(shown))[:, 0]
-        for (label, successes, trials), ax in zip(shown, panels, strict=True):
-            new_unit(run.fits, successes, trials, ax, label=label)
+        for (label, value, size), ax in zip(shown, panels, strict=True):
+            new_unit(run.fits, value, size, ax, label=label)
         return panels[0]
 
     more = "" if len(shown) == len(new) else f" The first {len(shown)} of {len(new)} are shown."
@@ -109,10 +118,10 @@ def _new_units(run: RunRecord) -> Iterator[Picture]:
         "new_units",
         "units",
         "New units" if len(shown) > 1 else f"New unit: {shown[0][0]}",
-        "What the unit's own counts say (dashed), what the population says (shaded), and both "
-        f"together by each method.{more}",
-        "Densities of a rate: likelihood, population, and between them the posterior by each "
-        "method.",
+        f"What the unit's own {_words(run).data} say (dashed), what the population says (shaded), "
+        f"and both together by each method.{more}",
+        f"Densities of the unit's {_words(run).parameter}: likelihood, population, and between "
+        "them the posterior by each method.",
         draw,
     )
 
@@ -127,8 +136,8 @@ def _interval_widths(run: RunRecord) -> Iterator[Picture]:
         "What empirical Bayes leaves out",
         "A point estimate of the hyperparameters is used as if it were known, so its intervals "
         "for units are too short. Below the line they are shorter than full Bayes's.",
-        "Ratio of interval widths, empirical over full Bayes, against the units' trials; most lie "
-        "below one.",
+        "Ratio of interval widths, empirical over full Bayes, against the "
+        f"{_words(run).size}; most lie below one.",
         lambda: interval_widths(run.fits, level=run.level, estimates=estimates(run)),
     )
 
@@ -143,8 +152,7 @@ def _contours(run: RunRecord) -> Iterator[Picture]:
         "Regions that hold 50, 90 and 99% of the posterior. Samplers that agree with it scatter "
         "their draws accordingly; point estimates are single marks, and need not lie at its "
         "centre.",
-        "Contours of the posterior of log-odds of the mean rate and log concentration, with draws "
-        "and point estimates.",
+        "Contours of the posterior of both hyperparameters, with draws and point estimates.",
         lambda: contours(run.fits),
     )
 
@@ -168,7 +176,7 @@ def _agreement(run: RunRecord) -> Iterator[Picture]:
     table = run.agreement
     if table is None or not np.isfinite(table["z"].astype(float)).any():
         return
-    styles = method_styles(run.fits)
+    styles, family = method_styles(run.fits), next(iter(run.fits.values())).model.family
     yield Picture(
         "agreement",
         "checks",
@@ -177,7 +185,7 @@ def _agreement(run: RunRecord) -> Iterator[Picture]:
         "errors. A sampler that is right stays within the band 95 times of 100; beyond 4 is a "
         "defect.",
         "Dot plot of differences between samplers and quadrature in standard errors, around zero.",
-        lambda: agreement(table, styles),
+        lambda: agreement(table, styles, family=family),
     )
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF002 -- readers are shown Greek letters and true minus signs
+# ruff: noqa: RUF002 -- readers are shown Greek letters and true minus signs
 """Figures of the hyperparameters: their posterior, and the way to its likelihood's maximum."""
 
 import math
@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from scipy.special import expit, logit
 
+from hierjax.families.protocol import AnyFamily
 from hierjax.fitting import Fit
 from hierjax.plots.style import (
     INK,
@@ -47,17 +47,27 @@ def _posterior_box(fit: Fit) -> Box:
     return sides[0], sides[1]
 
 
-def _natural_axes(ax: Axes) -> None:
-    """Adds the mean rate and the concentration themselves to the other sides of the axes."""
-    ax.set_xlabel("log(α / β), log-odds of the mean rate")
-    ax.set_ylabel("log(α + β), log of the concentration")
-    top = ax.secondary_xaxis("top", functions=(expit, lambda m: logit(np.clip(m, 1e-300, 1.0))))
+def _natural_axes(ax: Axes, family: AnyFamily) -> None:
+    """Adds the mean and the concentration themselves to the other sides of the axes."""
+    each = {parameter.name: parameter for parameter in family.hyperparameters.each}
+    first, second = (each[name] for name in family.coordinates)
+    mean, concentration = each["mean"], each["concentration"]
+    ax.set_xlabel(f"{first.symbol}, {first.words}")
+    ax.set_ylabel(f"{second.symbol}, log of the concentration")
+    if mean is not first:
+        host, most = family.on_host, family.limits[1]
+
+        def place(m: np.ndarray) -> np.ndarray:
+            return np.asarray(host.place_of(np.clip(m, 1e-300, most)))
+
+        top = ax.secondary_xaxis("top", functions=(host.parameter_at, place))
+        top.set_xlabel(f"{mean.words} {mean.symbol}")
+        ax.spines["top"].set_visible(True)
+        _ticks_between(top.set_xticks, ax.get_xlim(), host.parameter_at)
     right = ax.secondary_yaxis("right", functions=(np.exp, lambda c: np.log(np.maximum(c, 1e-300))))
-    top.set_xlabel("mean rate α / (α + β)")
-    right.set_ylabel("concentration α + β")
-    ax.spines[["top", "right"]].set_visible(True)
+    right.set_ylabel(f"concentration {concentration.symbol}")
+    ax.spines["right"].set_visible(True)
     ax.locator_params(axis="x", nbins=6)
-    _ticks_between(top.set_xticks, ax.get_xlim(), expit)
     _ticks_between(right.set_yticks, ax.get_ylim(), np.exp)
 
 
@@ -109,7 +119,9 @@ def contours(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
     fits = named(fits)
     name = reference(fits)
     if name is None:
-        raise ValueError(f"fits: expected one that averages over (alpha, beta), found {list(fits)}")
+        raise ValueError(
+            f"fits: expected one that averages over the hyperparameters, found {list(fits)}"
+        )
     ax, styles, handles = new_axes(ax, height=5.0), method_styles(fits), []
     box = _posterior_box(fits[name])
     surface = evaluate(fits[name].log_posterior, box)
@@ -130,7 +142,7 @@ def contours(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
         for key in fits
         if fits[key].posterior.weights.size == 1
     ]
-    _natural_axes(ax)
+    _natural_axes(ax, fits[name].model.family)
     _legend_below(ax, handles)
     return ax
 
@@ -231,7 +243,7 @@ def optimizer_path(fit: Fit, ax: Axes | None = None) -> Axes:
         label=last,
     )
     ax.set(xlim=box[0], ylim=box[1])
-    _natural_axes(ax)
+    _natural_axes(ax, fit.model.family)
     _legend_below(ax, ax.get_legend_handles_labels()[0], columns=3)
     return ax
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.hyperparameters import Hyperparameters
 from hierjax.fitting import Fit
 from hierjax.plots.labels import named_rows, rows_room, short
 from hierjax.plots.room import SMALLEST, axes_inches, shortened, width_of
@@ -14,10 +14,6 @@ from hierjax.table import Table
 
 __all__ = ["influence"]
 
-_REPORTED = BetaBinomial.hyperparameters
-_WORDS = {name: name.replace("_", " ") for name in (*_REPORTED.answers, "log_evidence")} | {
-    parameter.name: parameter.words for parameter in _REPORTED.each if parameter.words
-}
 _MOST_POINTS = 2000
 # Points of names in two lines, and of those that must not be longer than one.
 _TWO_LINES = 7.0
@@ -56,11 +52,13 @@ def influence(
         'log concentration'
     """
     table = fit.influence() if table is None else table
-    known = [name for name in table if name not in ("label", "successes", "trials")]
+    family = fit.model.family
+    known = [name for name in table if name not in ("label", *family.columns)]
     if answer not in known:
         raise ValueError(f"answer: expected one of {', '.join(known)}, found {answer!r}")
     # Units of equal counts move it equally, and share a row.
-    _, places = np.unique([table["successes"], table["trials"]], axis=1, return_inverse=True)
+    pairs = [table[name] for name in family.columns]
+    _, places = np.unique(pairs, axis=1, return_inverse=True)
     groups = [np.flatnonzero(places.ravel() == j) for j in _largest(table, answer, places, most)]
     color = method_styles({fit.method.name: fit})[fit.method.name].color
     others = np.setdiff1d(np.arange(len(table)), np.concatenate(groups))
@@ -68,7 +66,7 @@ def influence(
     groups.sort(key=lambda group: change[group[0]])
     ends = np.array([change[group[0]] for group in groups])
     rows = np.arange(len(groups)) + (1 if len(others) else 0)
-    names = [_name(table, group) for group in groups]
+    names = [_name(table, family.columns, group) for group in groups]
     ax = new_axes(ax, 6.4, max(1.0 + 0.24 * (len(groups) + 1), 2.2))
     ax.hlines(rows, 0, ends, color=color, linewidth=1.6, alpha=0.7)
     ax.plot(ends, rows, "o", color=color, markersize=5.5, markeredgewidth=0)
@@ -81,7 +79,8 @@ def influence(
     _write_names(ax, names)
     ax.axvline(0.0, color=INK, linewidth=0.9, zorder=1.5)
     ax.set_ylim(-0.7, len(names) - 0.3)
-    ax.set_title(_WORDS.get(answer, answer), fontsize=10, parse_math=False)
+    title = _words(family.hyperparameters).get(answer, answer)
+    ax.set_title(title, fontsize=10, parse_math=False)
     ax.set_xlabel("change if left out")
     ax.margins(x=0.06)
     return ax
@@ -95,11 +94,19 @@ def _largest(table: Table, answer: str, places: np.ndarray, most: int) -> list[i
     return list(dict.fromkeys(ranked))[:most]
 
 
-def _name(table: Table, group: np.ndarray) -> tuple[str, str]:
-    y, n = (int(table[name][group[0]]) for name in ("successes", "trials"))
+def _words(reported: Hyperparameters) -> dict[str, str]:
+    plain = {name: name.replace("_", " ") for name in (*reported.answers, "log_evidence")}
+    return plain | {
+        parameter.name: parameter.words for parameter in reported.each if parameter.words
+    }
+
+
+def _name(table: Table, columns: tuple[str, str], group: np.ndarray) -> tuple[str, str]:
+    pair = (table[name][group[0]].item() for name in columns)
+    text = "/".join(f"{x:,}" if isinstance(x, int) else f"{x:,.4g}" for x in pair)
     if len(group) > 1:
-        return f"{len(group):,} units, each", f"{y:,}/{n:,}"
-    return f"{short(str(table['label'][group[0]]))},", f"{y:,}/{n:,}"
+        return f"{len(group):,} units, each", text
+    return f"{short(str(table['label'][group[0]]))},", text
 
 
 def _write_names(ax: Axes, names: list[tuple[str, str]]) -> None:

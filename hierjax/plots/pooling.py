@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy.special import betaincinv
 
+from hierjax.families.host_protocol import OnHost
 from hierjax.fitting import Fit
 from hierjax.plots.labels import short
 from hierjax.plots.style import (
@@ -22,9 +22,11 @@ from hierjax.plots.style import (
     outside_legend,
     point_estimate,
     point_key,
+    pooled_parameter,
     reference,
     rows_shown,
     styled,
+    told,
     unit_table,
 )
 from hierjax.table import Table
@@ -37,12 +39,12 @@ _MOST_POINTS = 4000
 
 
 def _jeffreys(
-    successes: Int[np.ndarray, " units"], trials: Int[np.ndarray, " units"], level: float
+    family: OnHost, values: np.ndarray, sizes: np.ndarray, level: float
 ) -> Float[np.ndarray, "3 units"]:
-    """Low, median and high of each unit by itself, under Beta(1/2, 1/2)."""
+    """Low, median and high of each unit by itself, under Jeffreys's prior."""
     tail = (1 - level) / 2
     probabilities = np.array([tail, 0.5, 1 - tail])[:, None]
-    return betaincinv(successes + 0.5, trials - successes + 0.5, probabilities)
+    return np.asarray(family.quantile(family.alone(values, sizes), probabilities))
 
 
 @styled
@@ -55,9 +57,9 @@ def pooling(
 ) -> tuple[Axes, ...]:
     """No, complete and partial pooling side by side, one row a unit in order of raw rates.
 
-    No pooling is every unit by itself, under Jeffreys's Beta(1/2, 1/2); complete pooling is one
-    rate for all, under the same; partial pooling is the fit's. Points are medians (raw rates
-    without pooling), bars are central intervals.
+    No pooling is every unit by itself, under Jeffreys's prior (of a rate of successes
+    Beta(1/2, 1/2)); complete pooling is one rate for all, under the same; partial pooling is the
+    fit's. Points are medians (raw rates without pooling), bars are central intervals.
 
     Args:
         fits: One fit, or fits of the same data by name, of which full Bayes is drawn.
@@ -77,33 +79,34 @@ def pooling(
     fits = named(fits)
     name = leading(fits)
     fit, color = fits[name], method_styles(fits)[name].color
-    counts = fit.counts
-    ranked = np.lexsort((counts.trials, np.nan_to_num(counts.raw_rates, nan=-1.0)))
+    counts, family, weight = fit.counts, fit.model.family, told(fit)
+    host, bounds = family.on_host, family.limits
+    ranked = np.lexsort((weight, np.nan_to_num(counts.raw, nan=-np.inf)))
     order = ranked[rows_shown(len(ranked), _MOST_UNITS)]
-    y, n = counts.successes[order], counts.trials[order]
     if axes is None:
         each = 0.17 if len(order) <= _MOST_LABELS else 0.075
         height = float(np.clip(1.4 + each * len(order), 3.0, 7.0))
         axes = new_panels(1, 3, 6.4, height, share=True)[0]
-    alone = _jeffreys(y, n, level)
-    total, trials = counts.total_successes, counts.total_trials
-    together = _jeffreys(np.array([total]), np.array([trials]), level)
+    alone = _jeffreys(host, *(column[order] for column in counts.pair), level)
+    everyone = np.zeros(len(counts), int)
+    together = _jeffreys(host, *host.combined(*counts.pair, everyone, everyone[:1]), level)
     units = unit_table(name, fit, level, estimates)
     partial = np.stack([units[column][order] for column in ("low", "median", "high")])
-    raw = np.where(n > 0, counts.raw_rates[order], np.nan)
-    limits = _limits(np.stack([alone[0], partial[0]]), np.stack([alone[2], partial[2]]))
+    raw = np.where(weight[order] > 0, counts.raw[order], np.nan)
+    ends = (np.stack([alone[k], partial[k]]) for k in (0, 2))
+    limits = _limits(*ends, bounds)
     for ax, title, paint, intervals, points in (
         (axes[0], "No pooling", MUTED, alone, raw),
         (axes[1], "Complete pooling", INK, np.tile(together, len(order)), together[1]),
         (axes[2], "Partial pooling", color, partial, partial[1]),
     ):
         _draw_intervals(ax, intervals, np.broadcast_to(points, len(order)), paint)
-        ax.axvline(total / trials, color=INK, linewidth=0.7, linestyle=(0, (5, 3)))
+        ax.axvline(pooled_parameter(fit), color=INK, linewidth=0.7, linestyle=(0, (5, 3)))
         ax.set_title(title)
-        ax.set(xlabel="rate", xlim=limits)
+        ax.set(xlabel=family.unit_words.parameter, xlim=limits)
         ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(axis="y", length=0, labelsize=8.5)
-    _name_rows(axes[0], counts.labels[order], len(counts))
+    _name_rows(axes[0], counts.labels[order], len(counts), family.unit_words.raw)
     return tuple(axes)
 
 
@@ -122,7 +125,9 @@ def _draw_intervals(
 
 
 def _limits(
-    low: Float[np.ndarray, "2 units"], high: Float[np.ndarray, "2 units"]
+    low: Float[np.ndarray, "2 units"],
+    high: Float[np.ndarray, "2 units"],
+    bounds: tuple[float, float],
 ) -> tuple[float, float]:
     """Rates that hold all intervals, or most where a few are far wider than the others."""
     first, last = float(low.min()), float(high.max())
@@ -130,10 +135,11 @@ def _limits(
     reach = 3 * float(np.quantile(np.maximum(high - middle, middle - low), 0.9))
     first, last = max(first, middle - reach), min(last, middle + reach)
     margin = 0.04 * (last - first)
-    return (0.0 if first < 0.3 * last else first - margin), min(last + margin, 1.0)
+    from_zero = bounds[0] == 0 and first < 0.3 * last
+    return (0.0 if from_zero else first - margin), min(last + margin, bounds[1])
 
 
-def _name_rows(ax: Axes, labels: np.ndarray, units: int) -> None:
+def _name_rows(ax: Axes, labels: np.ndarray, units: int, raw: str) -> None:
     ax.set_ylim(-0.8, len(labels) - 0.2)
     if len(labels) <= _MOST_LABELS:
         shown = [short(text) for text in labels.tolist()]
@@ -142,7 +148,7 @@ def _name_rows(ax: Axes, labels: np.ndarray, units: int) -> None:
         return
     ax.set_yticks([])
     what = "units" if len(labels) == units else f"{len(labels)} of {units:,} units, evenly spaced"
-    ax.set_ylabel(f"{what} in order of raw rate")
+    ax.set_ylabel(f"{what} in order of {raw}")
 
 
 @styled
@@ -155,8 +161,8 @@ def interval_widths(
 ) -> Axes:
     """How much shorter empirical Bayes intervals of units are than full Bayes ones.
 
-    A point estimate takes (alpha, beta) for known. The ratio of its intervals' widths to those
-    that average over (alpha, beta) falls below one, mostly for units of few trials.
+    A point estimate takes the hyperparameters for known. The ratio of its intervals' widths to
+    those that average over them falls below one, mostly for units of few trials.
 
     Args:
         fits: Fits by name, of which one is full Bayes and one a point estimate.
@@ -184,7 +190,7 @@ def interval_widths(
             f"fits: expected a full Bayes fit and a point estimate, found {list(fits)}"
         )
     ax, styles = new_axes(ax), method_styles(fits)
-    trials = fits[full].counts.trials
+    trials, words = told(fits[full]), fits[full].model.family.unit_words
     tables = (unit_table(name, fits[name], level, estimates) for name in (empirical, full))
     ratio = width_ratio(*tables)
     order = np.argsort(trials, kind="stable")
@@ -198,8 +204,9 @@ def interval_widths(
     line = ax.axhline(
         1.0, color=styles[full].color, linewidth=1.2, label=f"as wide as {styles[full].label}"
     )
-    ax.set(xlabel="trials of the unit", ylabel=f"ratio of {100 * level:g}% interval widths")
-    if trials.max() > 100 * max(int(trials.min()), 1):
+    ax.set(xlabel=words.size, ylabel=f"ratio of {100 * level:g}% interval widths")
+    whole = np.issubdtype(trials.dtype, np.integer)
+    if trials.max() > 100 * (max(int(trials.min()), 1) if whole else trials.min()):
         if trials.min() > 0:
             ax.set_xscale("log")
         else:

@@ -21,9 +21,11 @@ from hierjax.plots.style import (
     outside_legend,
     point_estimate,
     point_key,
+    pooled_parameter,
     reference,
     rows_shown,
     styled,
+    told,
     unit_table,
 )
 from hierjax.table import Table
@@ -33,13 +35,17 @@ __all__ = ["raw_rates", "shrinkage"]
 _MOST_POINTS = 4000
 
 
-def _rate_bins(rates: Float[np.ndarray, " units"]) -> Float[np.ndarray, " edges"]:
+def _rate_bins(
+    rates: Float[np.ndarray, " units"], bounds: tuple[float, float] = (0.0, 1.0)
+) -> Float[np.ndarray, " edges"]:
     """Round bin edges by Freedman and Diaconis's rule, never few and never many."""
     low, high = float(rates.min()), float(rates.max())
-    if high - low < 1e-12:
+    if bounds[1] == 1 and high - low < 1e-12:
         low, high = max(low - 0.05, 0.0), min(high + 0.05, 1.0)
+    elif high - low < 1e-12 * abs(high):
+        low, high = low - 0.05 * abs(low), high + 0.05 * abs(high)
     lower, upper = np.quantile(rates, [0.25, 0.75])
-    width = max(2 * float(upper - lower) / len(rates) ** (1 / 3), 1e-12)
+    width = max(2 * float(upper - lower) / len(rates) ** (1 / 3), 1e-12 * (high - low))
     wanted = int(np.clip(np.ceil((high - low) / width), 12, 40))
     ticks = np.asarray(MaxNLocator(nbins=wanted, steps=[1, 2, 4, 5, 10]).tick_values(low, high))
     step = ticks[1] - ticks[0]
@@ -52,10 +58,12 @@ def _with_population(
     fits: Mapping[str, Fit], edges: Float[np.ndarray, " edges"]
 ) -> tuple[float, float]:
     """The bins' range, widened to hold 95% of the fitted populations."""
-    rows = [fit.predict(0, 0, level=0.95) for fit in fits.values()]
+    family = next(iter(fits.values())).model.family
+    nothing, (least, most) = family.on_host.nothing, family.limits
+    rows = [fit.predict(*nothing, level=0.95) for fit in fits.values()]
     low = min(float(edges[0]), *(float(row["low"][0]) for row in rows))
     high = max(float(edges[-1]), *(float(row["high"][0]) for row in rows))
-    return (0.0 if low < 0.1 * high else low), min(high, 1.0)
+    return (0.0 if least == 0 and low < 0.1 * high else low), min(high, most)
 
 
 @styled
@@ -64,7 +72,7 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
 
     The density is that of a new unit's rate, scaled to the histogram: by full Bayes, and by the
     point estimate where there is one. Raw rates spread more widely than the population, because
-    each carries the binomial error of its own trials.
+    each carries the error of its own trials, exposure or measurement.
 
     Args:
         fits: One fit, or fits of the same data by name.
@@ -79,11 +87,11 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
         'units per bin'
     """
     ax, fits = new_axes(ax), named(fits)
-    counts = next(iter(fits.values())).counts
-    rates = counts.raw_rates[counts.trials > 0]
-    edges = _rate_bins(rates)
+    first = next(iter(fits.values()))
+    family, rates = first.model.family, first.counts.raw[told(first) > 0]
+    edges = _rate_bins(rates, family.limits)
     heights = np.histogram(rates, edges)[0]
-    title = f"raw rates of {len(rates):,} units"
+    title = f"{family.unit_words.raw}s of {len(rates):,} units"
     ax.stairs(heights, edges, fill=True, color=RAW, label=title)
     ax.vlines(edges[1:-1], 0, np.minimum(heights[:-1], heights[1:]), color="white", linewidth=0.6)
     styles = method_styles(fits)
@@ -96,36 +104,42 @@ def raw_rates(fits: Fit | Mapping[str, Fit], ax: Axes | None = None) -> Axes:
         if name is not None
     }
     limits = _with_population({name: fits[name] for name in chosen}, edges)
-    grid = rate_grid({name: fits[name] for name in chosen}, 0, 0, limits)
+    nothing = family.on_host.nothing
+    grid = rate_grid({name: fits[name] for name in chosen}, *nothing, limits)
     scale = len(rates) * (edges[1] - edges[0])
     top = float(heights.max())
     for name, title in chosen.items():
         label = f"{title} ({styles[name].label})"
-        height = draw_density(ax, fits[name], (0, 0), grid, styles[name], label, scale)
+        height = draw_density(ax, fits[name], nothing, grid, styles[name], label, scale)
         top = max(top, min(height, 3 * float(heights.max())))
-    ax.set(xlabel="rate", ylabel="units per bin", xlim=limits, ylim=(0, 1.08 * top))
+    ax.set(
+        xlabel=family.unit_words.parameter,
+        ylabel="units per bin",
+        xlim=limits,
+        ylim=(0, 1.08 * top),
+    )
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     outside_legend(ax, columns=1)
     return ax
 
 
-def _areas(trials: np.ndarray, most: int, largest: float) -> np.ndarray:
+def _areas(trials: np.ndarray, most: Any, largest: float) -> np.ndarray:
     """Marker areas that grow with trials, from a visible least one."""
     return largest * (0.08 + 0.92 * trials / most)
 
 
-def _size_keys(trials: np.ndarray, largest: float) -> list[Line2D]:
+def _size_keys(trials: np.ndarray, largest: float, told_as: str) -> list[Line2D]:
     shown = np.unique(np.quantile(trials, [0.0, 0.5, 1.0], method="nearest"))
-    sizes = np.sqrt(_areas(shown, int(trials.max()), largest))
+    sizes = np.sqrt(_areas(shown, trials.max(), largest))
     return [
-        point_key(f"n = {int(n):,}", MUTED, float(size), alpha=0.6, markeredgewidth=0)
+        point_key(told_as.format(n), MUTED, float(size), alpha=0.6, markeredgewidth=0)
         for n, size in zip(shown, sizes, strict=True)
     ]
 
 
 def _widen(ax: Axes, pooled: float) -> None:
     """Keeps differences that do not matter from looking large."""
-    least = max(0.3 * float(np.ptp(ax.get_xlim())), 0.1 * pooled)
+    least = max(0.3 * float(np.ptp(ax.get_xlim())), 0.1 * abs(pooled))
     for limits, place in ((ax.get_xlim(), ax.set_xlim), (ax.get_ylim(), ax.set_ylim)):
         if np.ptp(limits) < least:
             center = float(np.mean(limits))
@@ -142,7 +156,8 @@ def shrinkage(
     """Posterior means against raw rates: how far, and where to, each unit is drawn.
 
     On the diagonal nothing is pooled, on the horizontal line everything. Areas of the markers
-    grow with the units' trials. Full Bayes is filled, empirical Bayes is a ring.
+    grow with the units' trials, exposures or 1 / error^2. Full Bayes is filled, empirical Bayes is
+    a ring.
 
     Args:
         fits: One fit, or fits of the same data by name.
@@ -158,20 +173,21 @@ def shrinkage(
         'raw rate'
     """
     ax, fits = new_axes(ax, height=4.6), named(fits)
-    counts = next(iter(fits.values())).counts
-    order = np.lexsort((counts.trials, counts.raw_rates))
-    order = order[counts.trials[order] > 0]
+    first = next(iter(fits.values()))
+    family, raw, trials = first.model.family, first.counts.raw, told(first)
+    order = np.lexsort((trials, raw))
+    order = order[trials[order] > 0]
     order = order[rows_shown(len(order), _MOST_POINTS)]
-    raw, trials = counts.raw_rates[order], counts.trials[order]
+    raw, trials = raw[order], trials[order]
     styles, handles = method_styles(fits), []
     crowd = float(np.clip(150 / len(order), 0.08, 1.0))
     largest = 20 + 90 * crowd**0.5
-    pooled = counts.total_successes / counts.total_trials
+    pooled = pooled_parameter(first)
     ends = np.array([raw.min(), raw.max()])
     (diagonal,) = ax.plot(ends, ends, color=INK, linewidth=0.9, label="no pooling")
     line = ax.axhline(pooled, color=INK, linewidth=0.9, linestyle=(0, (5, 3)))
     line.set_label("complete pooling")
-    sizes, alpha = _areas(trials, int(trials.max()), largest), max(0.75 * crowd**0.4, 0.15)
+    sizes, alpha = _areas(trials, trials.max(), largest), max(0.75 * crowd**0.4, 0.15)
     # Rings lie over disks, and under them where there are so many that they would hide them.
     under = len(order) > 300
     in_order = [(reference(fits), True), (point_estimate(fits), False)]
@@ -185,8 +201,11 @@ def shrinkage(
             look = {"color": color, "linewidths": 0}
         ax.scatter(raw, means, sizes, alpha=alpha, zorder=2, **look)
         handles.append(point_key(label, color, markerfacecolor=color if filled else "none"))
-    ax.set(xlabel="raw rate", ylabel="posterior mean of the rate")
+    words = family.unit_words
+    ax.set(xlabel=words.raw, ylabel=f"posterior mean of the {words.parameter}")
     _widen(ax, pooled)
     columns = 4 if trials.max() < 10_000 else 3
-    outside_legend(ax, columns, [*handles, diagonal, line, *_size_keys(trials, largest)])
+    outside_legend(
+        ax, columns, [*handles, diagonal, line, *_size_keys(trials, largest, words.told)]
+    )
     return ax

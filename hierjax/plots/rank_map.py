@@ -61,7 +61,8 @@ def rank_heat_map(
     norm = PowerNorm(0.5, 0.0, top)
     ax.pcolormesh(edges + 0.5, edges - 0.5, shares, cmap=colors, norm=norm, rasterized=True)
     ax.plot(expected[order], np.arange(units), color=INK, **_expected_look(units))
-    ax.set(xlim=(0.5, units + 0.5), ylim=(units - 0.5, -0.5), xlabel="rank, 1 is the highest rate")
+    ax.set(xlim=(0.5, units + 0.5), ylim=(units - 0.5, -0.5))
+    ax.set_xlabel(f"rank, 1 is the highest {fit.model.family.unit_words.parameter}")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     if named:
         named_rows(ax, counts.labels[order])

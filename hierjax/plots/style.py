@@ -210,9 +210,22 @@ def is_complete_pooling(fit: Fit) -> bool:
 
 
 def population_mean(fit: Fit) -> float:
-    """Posterior mean of the population's mean rate."""
-    points = np.asarray(fit.posterior.points[..., 0], np.float64)
-    return float(np.sum(fit.posterior.weights / (1 + np.exp(-points))))
+    """Posterior mean of the population's mean."""
+    kept = fit.posterior.weights > 0
+    points = np.asarray(fit.posterior.points[kept][:, 0], np.float64)
+    means = fit.model.family.on_host.parameter_at(points)
+    return float(np.sum(fit.posterior.weights[kept] * means))
+
+
+def told(fit: Fit) -> np.ndarray:
+    """How much every unit tells: its trials, exposure, or 1 / error^2."""
+    return np.asarray(fit.model.family.on_host.statistic(*fit.counts.pair)[1])
+
+
+def pooled_parameter(fit: Fit) -> float:
+    """The rate, or effect, that all units together have."""
+    statistic, weight = fit.model.family.on_host.statistic(*fit.counts.pair)
+    return float(statistic.sum() / weight.sum())
 
 
 def unit_table(name: str, fit: Fit, level: float, estimates: Mapping[str, Table] | None) -> Table:

@@ -1,4 +1,4 @@
-"""Answers about many units on the host, computed once for every distinct pair of counts."""
+"""Answers about many units on the host, computed once for every distinct value and size."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.entries import Number
+from hierjax.families.protocol import AnyFamily
 from hierjax.posterior import HyperPosterior
 from hierjax.tally import distinct_pairs
 from hierjax.units.distribution import (
@@ -26,7 +27,7 @@ from hierjax.units.pooled_rows import PooledRows
 
 __all__ = ["Units"]
 
-# Distinct pairs of counts answered at once; one size, so that one compilation serves all.
+# Distinct pairs answered at once; one size, so that one compilation serves all.
 _BATCH = 64
 _COARSE, _FINE = 1e-6, 1e-12
 # How unlike the data units may be for mixtures that are tried in turn.
@@ -44,9 +45,7 @@ class Units:
         dtype: Floating type to compute in.
     """
 
-    def __init__(
-        self, family: BetaBinomial, posterior: HyperPosterior, is_lattice: bool, dtype: type
-    ):
+    def __init__(self, family: AnyFamily, posterior: HyperPosterior, is_lattice: bool, dtype: type):
         self.family, self.posterior, self.dtype = family, posterior, dtype
         self._is_lattice = is_lattice
         self._by_reach: dict[float, tuple[Mixture, PooledRows] | None] = {}
@@ -54,23 +53,23 @@ class Units:
     @cached_property
     def mixture(self) -> Mixture:
         """The points that units' posteriors mix, on the host, in double precision."""
-        return condense(self.posterior, self._is_lattice)
+        return condense(self.family, self.posterior, self._is_lattice)
 
     @cached_property
     def coarse_mixture(self) -> Mixture:
         """Fewer points, for what compares many units; off by 1e-6 in a probability."""
-        return condense(self.posterior, self._is_lattice, _COARSE)
+        return condense(self.family, self.posterior, self._is_lattice, _COARSE)
 
     @cached_property
     def is_pooled(self) -> bool:
-        """Whether pooling is complete: rates are then known without a density."""
+        """Whether pooling is complete: parameters are then known without a density."""
         return bool(np.isinf(self.posterior.points).any())
 
     def _pooled(self, reach: float) -> tuple[Mixture, PooledRows] | None:
         """The points for units like the data, where some rows are close to complete pooling."""
         if reach not in self._by_reach:
             self._by_reach[reach] = (
-                condense_pooled(self.posterior, reach) if self._is_lattice else None
+                condense_pooled(self.family, self.posterior, reach) if self._is_lattice else None
             )
         return self._by_reach[reach]
 
@@ -80,7 +79,7 @@ class Units:
     @cached_property
     def _fine_mixture(self) -> Mixture:
         """More points, for densities: they keep their digits in the tails."""
-        return self._on_device(condense(self.posterior, self._is_lattice, _FINE))
+        return self._on_device(condense(self.family, self.posterior, self._is_lattice, _FINE))
 
     def moments(self, y: np.ndarray, n: np.ndarray) -> Columns:
         """Columns mean, sd and shrinkage."""
@@ -99,9 +98,9 @@ class Units:
         tails = np.array([(1 - level) / 2, 0.5, (1 + level) / 2])
 
         def answer(distributions: UnitDistribution) -> Columns:
-            low, median, high = quantiles(distributions, tails).astype(self.dtype).T
+            low, median, high = quantiles(self.family, distributions, tails).astype(self.dtype).T
             if highest:
-                ends = highest_density(distributions, jnp.asarray(self.dtype(level)))
+                ends = highest_density(self.family, distributions, jnp.asarray(self.dtype(level)))
                 low, high = np.asarray(ends).T
             return {"low": low, "median": median, "high": high}
 
@@ -117,16 +116,16 @@ class Units:
             return (self.moments(y, n)["mean"][:, None] < thresholds).astype(float)
 
         def answer(distributions: UnitDistribution) -> dict[str, Array]:
-            rates = jnp.broadcast_to(jnp.asarray(thresholds, self.dtype), (_BATCH, len(thresholds)))
-            return {"below": below(distributions, rates)}
+            each = jnp.broadcast_to(jnp.asarray(thresholds, self.dtype), (_BATCH, len(thresholds)))
+            return {"below": below(self.family, distributions, each)}
 
         return self._over_distributions(y, n, answer)["below"]
 
     def density(
-        self, y: int, n: int, rates: Float[np.ndarray, "points"]
+        self, y: Number, n: Number, parameters: Float[np.ndarray, "points"]
     ) -> Float[np.ndarray, "points"]:
-        """Density of one unit's rate."""
-        values = (jnp.asarray(value, self.dtype) for value in (y, n, rates))
+        """Density of one unit's parameter."""
+        values = (jnp.asarray(value, self.dtype) for value in (y, n, parameters))
         return np.asarray(unit_density(self.family, self._fine_mixture, *values))
 
     def _over_distributions(
@@ -156,12 +155,12 @@ class Units:
         self, y: np.ndarray, n: np.ndarray
     ) -> Iterator[tuple[Bool[np.ndarray, "units"], Mixture]]:
         """Mixtures, and the units that each is for."""
-        left = np.ones(len(y), bool)
+        left, statistics = np.ones(len(y), bool), self.family.on_host.statistic(y, n)
         for reach in _REACHES:
             pooled = self._pooled(reach)
             if pooled is None:
                 break
-            held = left & pooled[1].hold(y, n)
+            held = left & pooled[1].hold(*statistics)
             if held.any():
                 yield held, pooled[0]
             left &= ~held
@@ -174,8 +173,8 @@ class Units:
     ) -> Columns:
         """Batches of distinct pairs, the last filled up, and every unit's answer from them."""
         pairs, inverse = distinct_pairs(y, n)
-        padded = np.zeros((2, -(-pairs.shape[1] // _BATCH) * _BATCH), self.dtype)
-        padded[:, : pairs.shape[1]] = pairs
+        missing = (0, -pairs.shape[1] % _BATCH)
+        padded = np.pad(pairs.astype(self.dtype), ((0, 0), missing), "edge")
         with jax.enable_x64(self.dtype == np.float64):
             batches = [
                 {name: np.asarray(x) for name, x in answer(*map(jnp.asarray, batch)).items()}

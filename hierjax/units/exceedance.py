@@ -2,8 +2,8 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import betainc
 
+from hierjax.families.protocol import AnyFamily
 from hierjax.units.mixture import Mixture
 
 __all__ = ["above_population_mean", "q_values"]
@@ -38,26 +38,27 @@ def q_values(pep: Float[np.ndarray, "units"]) -> Float[np.ndarray, "units"]:
 
 
 def above_population_mean(
-    mixture: Mixture, y: Float[np.ndarray, "units"], n: Float[np.ndarray, "units"]
+    family: AnyFamily,
+    mixture: Mixture,
+    y: Float[np.ndarray, "units"],
+    n: Float[np.ndarray, "units"],
 ) -> Float[np.ndarray, "units"]:
     r"""P(theta_j > m), the population's mean m being uncertain as well.
 
-    .. math:: \sum_s w_s \{1 - I_{m_s}(\alpha_s + y, \beta_s + n - y)\}
+    .. math:: \sum_s w_s P(\theta_j > m_s \mid \eta_s, y_j)
 
     Args:
+        family: Conjugate family.
         mixture: Points of the hyperparameters.
-        y: Successes of every unit.
-        n: Trials.
+        y: Value of every unit.
+        n: Size.
 
     Returns:
         One probability for each unit.
     """
     kept = mixture.weights > 0
-    u, w = mixture.points[kept].T
-    mean, rest, concentration = 1 / (1 + np.exp(-u)), 1 / (1 + np.exp(u)), np.exp(w)
-    found = np.empty(len(y))
-    for j, (successes, trials) in enumerate(zip(y, n, strict=True)):
-        alpha, beta = mean * concentration + successes, rest * concentration + trials - successes
-        # The complement's own function keeps the digits of small probabilities.
-        found[j] = mixture.weights[kept] @ betainc(beta, alpha, rest)
+    points, weights = mixture.points[kept], mixture.weights[kept]
+    found, host = np.empty(len(y)), family.on_host
+    for j, pair in enumerate(zip(y, n, strict=True)):
+        found[j] = weights @ host.above(host.shapes(points, *pair), points[:, 0])
     return found

@@ -1,22 +1,21 @@
-"""Joint posteriors of two units' rates, on lattices that points of the hyperparameters share.
+"""Joint posteriors of two units' parameters, on lattices that points of the hyperparameters share.
 
-Units are independent only given the hyperparameters. On fixed nodes of both rates their joint
+Units are independent only given the hyperparameters. On fixed nodes of both their joint
 density is a sum over points of products, so that a matrix product mixes the points once and for
 all, and what is then asked of the two costs nothing per point.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import expit
 
 from hierjax import lattice
+from hierjax.families.host_protocol import OnHost
 from hierjax.units.nodes import log_kernel
 
-__all__ = ["Joint", "RateLattice", "point_groups", "rate_lattice"]
+__all__ = ["Joint", "UnitLattice", "UnitShapes", "point_groups", "unit_lattice"]
 
 # Distance of nodes in the narrowest component's widths, and how many widths they reach, beyond
 # exponential tails of so many lengths. Shapes below one only lengthen a density's tails.
@@ -31,9 +30,11 @@ _LEAST = -100.0
 # Nodes come in multiples of this.
 _ROWS = 8
 
+UnitShapes = tuple[Float[np.ndarray, "units points"], Float[np.ndarray, "units points"]]
+
 
 class _Place(NamedTuple):
-    """Log-odds center + scale * sinh(start + step * k), of every unit."""
+    """Places center + scale * sinh(start + step * k), of every unit."""
 
     center: Float[np.ndarray, "units"]
     scale: Float[np.ndarray, "units"]
@@ -44,19 +45,19 @@ class _Place(NamedTuple):
         """Of some units, as columns."""
         return _Place(*(x[units][:, None] for x in self))
 
-    def position(self, log_odds: Float[np.ndarray, "units nodes"]) -> np.ndarray:
-        """Distance from the first node, in steps; places are columns."""
-        return (np.arcsinh((log_odds - self.center) / self.scale) - self.start) / self.step
+    def position(self, places: Float[np.ndarray, "units nodes"]) -> np.ndarray:
+        """Distance from the first node, in steps; everything is in columns."""
+        return (np.arcsinh((places - self.center) / self.scale) - self.start) / self.step
 
-    def rates(self, log_odds: Float[np.ndarray, "units nodes"]) -> tuple[np.ndarray, ...]:
-        """Rates at nodes, all along one axis more, and three derivatives in steps."""
-        x = np.arcsinh((log_odds - self.center) / self.scale)
+    def parameters(
+        self, family: OnHost, places: Float[np.ndarray, "units nodes"]
+    ) -> tuple[np.ndarray, ...]:
+        """Parameters at nodes, all along one axis more, and three derivatives in steps."""
+        x = np.arcsinh((places - self.center) / self.scale)
         sine, cosine = (self.step * self.scale * f(x) for f in (np.sinh, np.cosh))
-        rate, rest = expit(log_odds), expit(-log_odds)
-        first, lean = rate * rest, rest - rate
-        second, third = first * lean, first * (lean**2 - 2 * first)
+        value, first, second, third = family.slopes(places)
         found = (
-            rate,
+            value,
             first * cosine,
             second * cosine**2 + first * sine * self.step,
             third * cosine**3 + (3 * second * sine * self.step + first * self.step**2) * cosine,
@@ -64,43 +65,40 @@ class _Place(NamedTuple):
         return tuple(values[:, None] for values in found)
 
 
-class RateLattice(NamedTuple):
-    """Components of units' posteriors on lattices of log-odds.
+class UnitLattice(NamedTuple):
+    """Components of units' posteriors on lattices of places.
 
     Attributes:
         place: Where nodes are.
-        log_odds: The nodes.
+        places: The nodes.
         shares: How much of each component every node stands for; each sums to one.
     """
 
     place: _Place
-    log_odds: Float[np.ndarray, "units nodes"]
+    places: Float[np.ndarray, "units nodes"]
     shares: Float[np.ndarray, "units points nodes"]
 
 
-def _ends(
-    alpha: Float[np.ndarray, "units points"], beta: Float[np.ndarray, "units points"]
-) -> tuple[np.ndarray, ...]:
-    """Centers and widths of components, and first and last log-odds of each unit."""
-    width = np.minimum(np.sqrt(1 / alpha + 1 / beta), _BULK)
+def _ends(family: OnHost, shapes: UnitShapes) -> tuple[np.ndarray, ...]:
+    """Centers and widths of components, and first and last place of each unit."""
+    width = np.minimum(family.width(shapes), _BULK * family.widest)
     # Where the tail of a small shape begins, not at the mode, which is far out in it.
-    center = np.log((alpha + 0.5) / (beta + 0.5))
-    low = np.min(center - _REACH * width - _LENGTHS / alpha, axis=1)
-    high = np.max(center + _REACH * width + _LENGTHS / beta, axis=1)
+    center, (left, right) = family.middle(shapes), family.tails(shapes)
+    low = np.min(center - _REACH * width - _LENGTHS / left, axis=1)
+    high = np.max(center + _REACH * width + _LENGTHS / right, axis=1)
     return center, width, low, high
 
 
-def _places(
-    alpha: Float[np.ndarray, "units points"], beta: Float[np.ndarray, "units points"]
-) -> tuple[_Place, Float[np.ndarray, "units"]]:
+def _places(family: OnHost, shapes: UnitShapes) -> tuple[_Place, Float[np.ndarray, "units"]]:
     """Lattices with as few nodes as resolve every component, and how many those are."""
-    center, width, low, high = _ends(alpha, beta)
+    center, width, low, high = _ends(family, shapes)
     narrowest = np.argmin(width, axis=1)[:, None]
     middle, least = (np.take_along_axis(x, narrowest, axis=1) for x in (center, width))
     scales = least * _SCALES
     start, end = (np.arcsinh((x[:, None] - middle) / scales) for x in (low, high))
     away = np.hypot(scales[:, None], (center - middle)[..., None])
-    small = np.minimum(alpha.min(axis=1), beta.min(axis=1)) < _SMALL
+    left, right = family.tails(shapes)
+    small = np.minimum(left.min(axis=1), right.min(axis=1)) < _SMALL
     spacing = np.where(small, _SPACING_SMALL, _SPACING)[:, None]
     step = spacing * np.min(width[..., None] / away, axis=1)
     sizes = (end - start) / step + 1
@@ -111,53 +109,50 @@ def _places(
     return _Place(middle[:, 0], scale, start, end - start), np.ceil(size)
 
 
-def rate_lattice(
-    alpha: Float[np.ndarray, "units points"], beta: Float[np.ndarray, "units points"]
-) -> RateLattice:
-    """Lattices of units' rates that all their components share.
+def unit_lattice(family: OnHost, shapes: UnitShapes) -> UnitLattice:
+    """Lattices of units' parameters that all their components share.
 
     Args:
-        alpha: First shapes.
-        beta: Second shapes.
+        family: The family on the host.
+        shapes: Of each unit's components.
 
     Returns:
         The lattices, all of the same number of nodes.
     """
-    place, sizes = _places(alpha, beta)
+    place, sizes = _places(family, shapes)
     size = -int(-max(sizes.max(), _FEWEST) // _ROWS) * _ROWS
     place = place._replace(step=place.step / (size - 1))
     hidden = place.start[:, None] + place.step[:, None] * np.arange(size)
-    log_odds = place.center[:, None] + place.scale[:, None] * np.sinh(hidden)
-    shares = log_kernel(alpha, beta, place.center, log_odds)
+    places = place.center[:, None] + place.scale[:, None] * np.sinh(hidden)
+    shares = log_kernel(family, shapes, place.center, places)
     shares -= shares.max(axis=-1, keepdims=True)
     # Products of less would be subnormal, and many times slower.
     np.exp(np.maximum(shares, _LEAST, out=shares), out=shares)
     shares *= np.cosh(hidden)[:, None]
     shares /= shares.sum(axis=-1, keepdims=True)
-    return RateLattice(place, log_odds, shares)
+    return UnitLattice(place, places, shares)
 
 
-def point_groups(
-    alpha: Float[np.ndarray, "units points"], beta: Float[np.ndarray, "units points"]
-) -> list[Int[np.ndarray, "groups size"]]:
+def point_groups(family: OnHost, shapes: UnitShapes) -> list[Int[np.ndarray, "groups size"]]:
     """Points whose components are enough alike to share a lattice, for all of some units.
 
     Args:
-        alpha: First shapes.
-        beta: Second shapes.
+        family: The family on the host.
+        shapes: Of each unit's components.
 
     Returns:
         Positions of points, each point in one group; groups of one size are together.
     """
-    waiting, found = [np.arange(alpha.shape[1])], defaultdict(list)
+    waiting, found = [np.arange(shapes[0].shape[1])], defaultdict(list)
     while waiting:
         group = waiting.pop()
-        sizes = _places(alpha[:, group], beta[:, group])[1]
+        sizes = _places(family, (shapes[0][:, group], shapes[1][:, group]))[1]
         if len(group) == 1 or sizes.max() <= _MOST:
             found[len(group)].append(group)
             continue
-        worst = np.argmax(sizes)
-        center, width, *_ = _ends(*(x[worst : worst + 1, group] for x in (alpha, beta)))
+        worst = int(np.argmax(sizes))
+        row = slice(worst, worst + 1)
+        center, width, *_ = _ends(family, (shapes[0][row, group], shapes[1][row, group]))
         apart = np.ptp(center) > width.max() - width.min()
         order = np.argsort((center if apart else width)[0], kind="stable")
         waiting += np.array_split(group[order], 2)
@@ -165,12 +160,13 @@ def point_groups(
 
 
 class Joint:
-    """Pairs of units: nodes of one's rate, and the other's distribution function beside each.
+    """Pairs of units: nodes of one, and the other's distribution function beside each.
 
     Lattices and pairs are repeated for groups of points of the same size, whose parts add up.
 
     Args:
-        shapes: Both shapes of all units at every point.
+        family: The family on the host.
+        shapes: Of all units at every point.
         groups: Positions of the points in each group.
         weights: Of the points.
         nodes: Units whose nodes are summed over.
@@ -179,20 +175,23 @@ class Joint:
 
     def __init__(
         self,
-        shapes: Sequence[Float[np.ndarray, "units points"]],
+        family: OnHost,
+        shapes: UnitShapes,
         groups: Int[np.ndarray, "groups size"],
         weights: Float[np.ndarray, "points"],
         nodes: Int[np.ndarray, "pairs"],
         others: Int[np.ndarray, "pairs"],
     ):
+        self._family = family
         self._groups, size = groups.shape
         lattices, places = [], []
         for side in (nodes, others):
             used, place = np.unique(side, return_inverse=True)
-            lattices.append(rate_lattice(*(x[used][:, groups].reshape(-1, size) for x in shapes)))
+            first, second = (x[used][:, groups].reshape(-1, size) for x in shapes)
+            lattices.append(unit_lattice(family, (first, second)))
             places.append((place[:, None] * self._groups + np.arange(self._groups)).ravel())
         own, other = lattices
-        shares = own.shares.reshape(-1, *groups.shape, own.log_odds.shape[-1])
+        shares = own.shares.reshape(-1, *groups.shape, own.places.shape[-1])
         weighted = np.swapaxes(shares * weights[groups][..., None], -1, -2)
         weighted = weighted.reshape(-1, *weighted.shape[-2:])
         # Products of few rows each: larger ones wait for other threads.
@@ -204,25 +203,21 @@ class Joint:
         self._total = density.sum(axis=-1)
         self._table = tuple(values.reshape(density.shape) for values in table)
         self._place = other.place.of(places[1])
-        self._other_log_odds = other.log_odds[places[1]]
-        self._log_odds = own.log_odds[places[0]]
-        self._rates = expit(self._log_odds)
-        self._complements = expit(-self._log_odds)
-        self._logs = -np.logaddexp(0.0, -self._log_odds)
+        self._other_places = other.places[places[1]]
+        self._places = own.places[places[0]]
+        self._held = family.held(self._places)
 
     def below(self) -> Float[np.ndarray, "pairs"]:
         """P(other < this)."""
-        return self._below(self._log_odds)
+        return self._below(self._places)
 
     def below_shifted(self, difference: Float[np.ndarray, "pairs"]) -> Float[np.ndarray, "pairs"]:
         """P(other - this < difference)."""
-        shift = self._repeated(difference)
-        return self._below(_log(self._rates + shift) - _log(self._complements - shift))
+        return self._below(self._family.shifted(self._held, self._repeated(difference)))
 
     def below_scaled(self, log_ratio: Float[np.ndarray, "pairs"]) -> Float[np.ndarray, "pairs"]:
         """P(other / this < ratio), by its logarithm."""
-        logs = self._logs + self._repeated(log_ratio)
-        return self._below(logs - _log(-np.expm1(logs)))
+        return self._below(self._family.scaled(self._held, self._repeated(log_ratio)))
 
     def of(self, pairs: Bool[np.ndarray, "pairs"]) -> "Joint":
         """Of some of the pairs."""
@@ -234,28 +229,31 @@ class Joint:
                 found = tuple(x[parts] for x in values)
                 setattr(chosen, name, _Place(*found) if isinstance(values, _Place) else found)
             else:
-                setattr(chosen, name, values if isinstance(values, int) else values[parts])
+                setattr(chosen, name, values[parts] if isinstance(values, np.ndarray) else values)
         return chosen
 
     def mean_excess(self) -> Float[np.ndarray, "pairs"]:
         """E[max(this - other, 0)]: the integral of the other's distribution function up to this."""
         total, density, slope, _ = self._table
-        # Derivatives of the rate in steps of the lattice, and by parts its integral.
-        rate, first, second, third = self._place.rates(self._other_log_odds)
-        moments = (rate * density).reshape(-1, _ROWS, density.shape[-1])
+        # Derivatives of the parameter in steps of the lattice, and by parts its integral.
+        value, first, second, third = self._place.parameters(self._family, self._other_places)
+        # From a parameter among them, of which no digits are to cancel.
+        value = value - self._family.parameter_at(self._place.center)[:, None]
+        moments = (value * density).reshape(-1, _ROWS, density.shape[-1])
         table = (
-            rate * total - lattice.cumulative(moments).reshape(total.shape),
+            value * total - lattice.cumulative(moments).reshape(total.shape),
             first * total,
             second * total + first * density,
             third * total + 2 * second * density + first * slope,
         )
-        found = lattice.interpolate_lines(self._place.position(self._log_odds), table)
-        beyond = np.maximum(self._rates - expit(self._other_log_odds[:, -1:]), 0.0)
+        found = lattice.interpolate_lines(self._place.position(self._places), table)
+        own, last = map(self._family.parameter_at, (self._places, self._other_places[:, -1:]))
+        beyond = np.maximum(own - last, 0.0)
         return self._sum(np.maximum(found, 0.0) + beyond * self._total)
 
-    def _below(self, log_odds: Float[np.ndarray, "parts nodes"]) -> Float[np.ndarray, "pairs"]:
-        """P(other's log-odds < a function of this one's), given its values at the nodes."""
-        found = lattice.interpolate_lines(self._place.position(log_odds), self._table)
+    def _below(self, places: Float[np.ndarray, "parts nodes"]) -> Float[np.ndarray, "pairs"]:
+        """P(other's place < a function of this one's), given its values at the nodes."""
+        found = lattice.interpolate_lines(self._place.position(places), self._table)
         return self._sum(np.clip(found, 0.0, self._total))
 
     def _repeated(self, values: Float[np.ndarray, "pairs"]) -> Float[np.ndarray, "parts 1"]:
@@ -263,8 +261,3 @@ class Joint:
 
     def _sum(self, values: Float[np.ndarray, "parts nodes"]) -> Float[np.ndarray, "pairs"]:
         return values.reshape(-1, self._groups * values.shape[-1]).sum(axis=-1)
-
-
-def _log(values: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-    """Logarithm; of nothing, or less, minus infinity."""
-    return np.log(values, out=np.full_like(values, -np.inf), where=values > 0)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from hierjax.families.host_protocol import OnHost
+from hierjax.families.protocol import AnyFamily
 from hierjax.posterior import HyperPosterior, merge
 from hierjax.units.pooled_rows import (
     APART,
@@ -48,7 +50,7 @@ class Mixture(NamedTuple):
         weights: Weights, summing to one; zero fills up.
         gaps: Distance to the neighbouring points in both coordinates, where components narrower
             than that are to be widened; zero where the points integrate any component.
-        finest: Below this width in log-odds the mixture has no features; zero where components
+        finest: Below this width of places the mixture has no features; zero where components
             may stand alone.
     """
 
@@ -58,10 +60,13 @@ class Mixture(NamedTuple):
     finest: Any = 0.0
 
 
-def condense(posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10) -> Mixture:
+def condense(
+    family: AnyFamily, posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10
+) -> Mixture:
     """Reduces a posterior to the points that answers about units need.
 
     Args:
+        family: Conjugate family.
         posterior: Points and weights.
         is_lattice: Whether rows are those of quadrature's lattice; otherwise points are draws, or
             a single estimate.
@@ -72,7 +77,7 @@ def condense(posterior: HyperPosterior, is_lattice: bool, error: float = 1e-10) 
         The mixture, on the host, filled up to one of a few sizes.
     """
     if is_lattice:
-        return _filled(*_condense_rows(_Rows.of(posterior, error), error))
+        return _filled(*_condense_rows(_Rows.of(family.on_host, posterior, error), error))
     merged = merge(posterior, _CELLS)
     points = np.asarray(merged.points, np.float64).reshape(-1, 2)
     return _filled(points, np.asarray(merged.weights, np.float64).ravel(), np.zeros_like(points))
@@ -91,11 +96,12 @@ def _size_class(size: int) -> int:
 
 
 def condense_pooled(
-    posterior: HyperPosterior, reach: float = 4.0, error: float = 1e-10
+    family: AnyFamily, posterior: HyperPosterior, reach: float = 4.0, error: float = 1e-10
 ) -> tuple[Mixture, PooledRows] | None:
     """As `condense`, with rows close to complete pooling extrapolated.
 
     Args:
+        family: Conjugate family.
         posterior: Points and weights of a lattice.
         reach: How unlike the data units may be; see `narrowest_extrapolated`.
         error: Error allowed in a probability.
@@ -104,12 +110,13 @@ def condense_pooled(
         A mixture with weights of both signs, and for which units it holds; None if there are no
         such rows.
     """
-    rows = _Rows.of(posterior, error)
+    rows, host = _Rows.of(family.on_host, posterior, error), family.on_host
     narrowest, reach = narrowest_extrapolated(rows.ratios, rows.mass, reach)
     pooled = rows.ratios < narrowest
     if rows.mass[pooled].sum() <= error:
         return None
-    found = extrapolate_rows(rows.u[pooled], rows.w[pooled], rows.weights[pooled], narrowest, reach)
+    taken = (rows.u[pooled], rows.w[pooled], rows.weights[pooled])
+    found = extrapolate_rows(host, *taken, narrowest, reach)
     heavy = np.abs(found.weights) > 1e-3 * error
     parts = [(found.points[heavy], found.weights[heavy], np.zeros((heavy.sum(), 2)))]
     if not pooled.all():
@@ -130,7 +137,7 @@ class _Rows(NamedTuple):
     gaps: Float[np.ndarray, "rows"]
 
     @classmethod
-    def of(cls, posterior: HyperPosterior, error: float) -> "_Rows":
+    def of(cls, family: OnHost, posterior: HyperPosterior, error: float) -> "_Rows":
         used = slice(None, None, 2 if error >= _COARSE else 1)
         weights = np.asarray(posterior.weights, np.float64)[used]
         weights = weights / weights.sum()
@@ -138,7 +145,7 @@ class _Rows(NamedTuple):
         kept = mass > 0.1 * error
         u, w = np.moveaxis(np.asarray(posterior.points, np.float64)[used][kept], -1, 0)
         u, w, weights = _fewer_rows(u, w[:, 0], weights[kept], error)
-        ratios = _width_ratios(u, w, weights)
+        ratios = _width_ratios(family, u, w, weights)
         return cls(u, w, weights, weights.sum(axis=1), ratios, _neighbour_gaps(w[None])[0])
 
 
@@ -211,18 +218,18 @@ def _neighbour_gaps(values: Float[np.ndarray, "lines nodes"]) -> Float[np.ndarra
 
 
 def _width_ratios(
+    family: OnHost,
     u: Float[np.ndarray, "rows columns"],
     w: Float[np.ndarray, "rows"],
     weights: Float[np.ndarray, "rows columns"],
 ) -> Float[np.ndarray, "rows"]:
-    r"""How wide a unit's Beta is at least, relative to the spread of logit_mean in the row.
+    r"""How wide a unit's posterior is at least, relative to the spread of u in the row.
 
-    :math:`r = (\kappa m (1 - m))^{-1/2} / sd(u)`, the population's own, as a unit's posterior
-    moves the less with logit_mean the more data it has.
+    :math:`r = \sqrt{\phi / V(m)} / sd(u)`, the population's own, as a unit's posterior moves the
+    less with u the more data it has; of rates of binomial counts V(m) is m (1 - m).
     """
     mean, sd = row_moments(u, weights)
-    log_product = -np.logaddexp(0, mean) - np.logaddexp(0, -mean)
-    log_squares = -w - log_product - 2 * np.log(sd)
+    log_squares = -w - family.log_slope(mean) - 2 * np.log(sd)
     return np.exp(np.clip(log_squares / 2, -300, 300))
 
 

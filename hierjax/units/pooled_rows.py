@@ -1,7 +1,7 @@
 r"""Rows of a lattice close to complete pooling, where a unit's posterior is a spike at every node.
 
 Their mixture is smooth all the same: what it answers is an analytic function of the dispersion
-phi down to phi = 0, as in :math:`E f(\theta) = f(m) + f''(m) m (1 - m) \phi / 2 + \dots` with f
+phi down to phi = 0, as in :math:`E f(\theta) = f(m) + f''(m) V(m) \phi / 2 + \dots` with f
 smoothed by the spread of m. So it is extrapolated, by Lagrange's polynomial, from dispersions at
 which components are as wide as nodes are apart.
 """
@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from hierjax.families.host_protocol import OnHost
 from hierjax.units.row_density import resample, row_moments
 
 __all__ = ["APART", "PooledRows", "extrapolate_rows", "narrowest_extrapolated"]
 
-# Components extrapolated from are at least so wide, in standard deviations of logit_mean.
+# Components extrapolated from are at least so wide, in standard deviations of the first coordinate.
 _NARROWEST = (0.25, 0.18, 0.125, 0.087, 0.05)
 # From how many dispersions, and their ratio.
 _DISPERSIONS, _RATIO = 6, 1.6
@@ -23,7 +24,7 @@ _DISPERSIONS, _RATIO = 6, 1.6
 _ERROR = 3e-9
 # Nodes so far apart, in standard deviations of a component, add up to a smooth density.
 APART = 0.9
-# How far they reach, in standard deviations of logit_mean.
+# How far they reach, in standard deviations of the first coordinate.
 _REACH = 8.0
 
 
@@ -33,24 +34,25 @@ class PooledRows(NamedTuple):
     Attributes:
         points: Working coordinates.
         weights: Weights of both signs, which sum to the rows'.
-        mean: Mean rate.
-        most_trials: Of a unit that the points hold for, some times as many as all units had.
-        most_excess: Of its successes over their expectation, or below it, likewise.
-        sd: Standard deviation of logit_mean: such units' posteriors have no finer features.
+        mean: Mean parameter.
+        most_weight: v of a unit that the points hold for, some times as much as of all units.
+        most_excess: Of its statistic t over its expectation, or below it, likewise.
+        sd: Standard deviation of the first coordinate: such units' posteriors have no finer
+            features.
     """
 
     points: Float[np.ndarray, "points 2"]
     weights: Float[np.ndarray, "points"]
     mean: float
-    most_trials: float
+    most_weight: float
     most_excess: float
     sd: float
 
     def hold(
-        self, y: Shaped[np.ndarray, "pairs"], n: Shaped[np.ndarray, "pairs"]
+        self, t: Shaped[np.ndarray, "pairs"], v: Shaped[np.ndarray, "pairs"]
     ) -> Bool[np.ndarray, "pairs"]:
-        """Whether the points will do for units with these counts."""
-        return (n <= self.most_trials) & (np.abs(y - n * self.mean) <= self.most_excess)
+        """Whether the points will do for units with these statistics and weights."""
+        return (v <= self.most_weight) & (np.abs(t - v * self.mean) <= self.most_excess)
 
 
 def narrowest_extrapolated(
@@ -62,9 +64,9 @@ def narrowest_extrapolated(
     along with the dispersion.
 
     Args:
-        ratios: Widths of components, in standard deviations of logit_mean.
+        ratios: Widths of components, in standard deviations of the first coordinate.
         mass: Posterior weight of each row.
-        least_reach: How many times as many trials as all units a unit may have, and how many of
+        least_reach: How many times the weight of all units a unit may have, and how many of
             their standard deviations it may be away, if possible.
 
     Returns:
@@ -79,6 +81,7 @@ def narrowest_extrapolated(
 
 
 def extrapolate_rows(
+    family: OnHost,
     nodes: Float[np.ndarray, "rows columns"],
     log_concentration: Float[np.ndarray, "rows"],
     weights: Float[np.ndarray, "rows columns"],
@@ -88,10 +91,11 @@ def extrapolate_rows(
     """Replaces rows by few whose components are as wide as nodes are apart.
 
     Args:
-        nodes: Logit-means; each row an affine image of the same smooth map of the columns.
+        family: The family on the host.
+        nodes: First coordinates; each row an affine image of the same smooth map of the columns.
         log_concentration: Of every row.
         weights: Posterior weights.
-        narrowest: Least width of components, in standard deviations of logit_mean.
+        narrowest: Least width of components, in standard deviations of the first.
         reach: For which units; see `narrowest_extrapolated`.
 
     Returns:
@@ -99,7 +103,7 @@ def extrapolate_rows(
     """
     heaviest = [int(np.argmax(weights.sum(axis=1)))]
     (center,), (sd,) = row_moments(nodes[heaviest], weights[heaviest])
-    spread = sd**2 / (np.exp(center / 2) + np.exp(-center / 2)) ** 2
+    spread = sd**2 * np.exp(family.log_slope(center))
     dispersions = narrowest**2 * spread * _RATIO ** np.arange(_DISPERSIONS)
     step = APART * narrowest
     grid = center + sd * np.arange(-_REACH, _REACH + step, step)
@@ -109,7 +113,7 @@ def extrapolate_rows(
     return PooledRows(
         np.stack([u, w], axis=-1).reshape(-1, 2),
         (coefficients @ density).ravel() * step * sd,
-        float(1 / (1 + np.exp(-center))),
+        float(family.parameter_at(center)),
         float(reach / spread),
         float(reach / sd),
         float(sd),

@@ -1,12 +1,12 @@
-"""Ranks of units: expected ranks by integration, the rest from joint draws of all rates.
+"""Ranks of units: expected ranks by integration, the rest from joint draws of all parameters.
 
 Units are independent only given the hyperparameters, so what compares them is computed at every
-point of the mixture, or from draws that share one. Rank 1 is the highest rate.
+point of the mixture, or from draws that share one. Rank 1 is the highest rate, or effect.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,21 +14,23 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from hierjax import lattice
-from hierjax.families.beta_binomial import BetaBinomial, Population
+from hierjax.families.host_protocol import OnHost
+from hierjax.families.protocol import AnyFamily
 from hierjax.inference.result import Progress
-from hierjax.units.draws import draw_log_odds
+from hierjax.units.draws import draw_places
 from hierjax.units.mixture import Mixture
 
 __all__ = ["RankIntegrals", "draw_ranks", "integrate_ranks"]
 
-# Nodes a common lattice of log-odds may have, and their distance in the narrowest component's
+# Nodes a common lattice of places may have, and their distance in the narrowest component's
 # standard deviations.
 _MOST_NODES, _SPACING = 2048, 0.45
 _FEWEST_NODES, _BLOCK = 256, 32
-_TAIL = 9.0
-# Rates drawn in one compiled call.
+_TAIL, _LENGTHS = 9.0, 20.0
+# Parameters drawn in one compiled call.
 _CHUNK = 1 << 20
-# Standard deviation of log-odds from which draws in single precision will do.
+# Standard deviation of places, relative to a family's widest and to how far apart they are, from
+# which draws in single precision will do.
 _WIDE_ENOUGH = 2e-3
 
 
@@ -37,7 +39,7 @@ class RankIntegrals(NamedTuple):
 
     Attributes:
         expected_rank: Posterior expectation of each pair's rank.
-        best: Probability of each pair's having the highest rate.
+        best: Probability of each pair's having the highest.
     """
 
     expected_rank: Float[np.ndarray, "pairs"]
@@ -45,7 +47,7 @@ class RankIntegrals(NamedTuple):
 
 
 def integrate_ranks(
-    family: BetaBinomial,
+    family: AnyFamily,
     mixture: Mixture,
     pairs: Float[np.ndarray, "2 pairs"],
     multiplicity: Float[np.ndarray, "pairs"],
@@ -60,7 +62,7 @@ def integrate_ranks(
     Args:
         family: Conjugate family.
         mixture: Points of the hyperparameters.
-        pairs: Distinct successes and trials.
+        pairs: Distinct values and sizes.
         multiplicity: How many units have each pair.
 
     Returns:
@@ -69,16 +71,17 @@ def integrate_ranks(
     """
     kept = mixture.weights > 0
     points, weights = mixture.points[kept], mixture.weights[kept]
-    ends = _lattice_ends(points, weights, pairs)
+    ends = _lattice_ends(family.on_host, points, weights, pairs)
     if ends is None:
         return None
     low, high, size = ends
+    host = family.on_host
     count = pairs.shape[1]
     padding = (0, -count % max(64, 1 << max(0, count.bit_length() - 3)))
     padded = np.pad(np.vstack([pairs, multiplicity]), ((0, 0), padding))
     with jax.enable_x64(True):
         nodes = np.linspace(low, high, size)
-        above = int(np.count_nonzero(nodes > _least_best(points, weights, pairs)))
+        above = int(np.count_nonzero(nodes > _least_best(host, points, weights, pairs)))
         top = min(size, -(-above // 128) * 128)
         arrays = (jnp.asarray(x) for x in (points, weights, *padded, nodes))
         found = _integrate(family, top, *arrays)
@@ -86,18 +89,16 @@ def integrate_ranks(
 
 
 def _lattice_ends(
+    family: OnHost,
     points: Float[np.ndarray, "points 2"],
     weights: Float[np.ndarray, "points"],
     pairs: Float[np.ndarray, "2 pairs"],
 ) -> tuple[float, float, int] | None:
     """First and last node, and how many, of a lattice for all units under all likely points."""
-    u, w = points[weights > 1e-6 * weights.max()].T[..., None]
-    concentration, (y, n) = np.exp(w), pairs
-    alpha = concentration / (1 + np.exp(-u)) + y
-    beta = concentration / (1 + np.exp(u)) + n - y
-    logit, width = np.log(alpha) - np.log(beta), np.sqrt(1 / alpha + 1 / beta)
-    low = float(np.min(logit - _TAIL * width - 20 / alpha))
-    high = float(np.max(logit + _TAIL * width + 20 / beta))
+    shapes = family.shapes(points[weights > 1e-6 * weights.max()][:, None], *pairs)
+    place, width, (left, right) = family.place(shapes), family.width(shapes), family.tails(shapes)
+    low = float(np.min(place - _TAIL * width - _LENGTHS / left))
+    high = float(np.max(place + _TAIL * width + _LENGTHS / right))
     needed = (high - low) / (_SPACING * float(width.min()))
     if not needed < _MOST_NODES:
         return None
@@ -105,34 +106,32 @@ def _lattice_ends(
 
 
 def _least_best(
+    family: OnHost,
     points: Float[np.ndarray, "points 2"],
     weights: Float[np.ndarray, "points"],
     pairs: Float[np.ndarray, "2 pairs"],
 ) -> float:
-    """Log-odds below which the highest rate is not, as two pairs' rates are above."""
+    """Place below which the highest is not, as two pairs' are above."""
     if pairs.shape[1] < 2:
         return -np.inf
-    u, w = points[weights > 1e-9 * weights.max()].T[..., None]
-    concentration, (y, n) = np.exp(w), pairs
-    alpha = concentration / (1 + np.exp(-u)) + y
-    beta = concentration / (1 + np.exp(u)) + n - y
-    width = np.sqrt(1 / alpha + 1 / beta)
-    least = np.log(alpha) - np.log(beta) - _TAIL * width - 20 / alpha
+    shapes = family.shapes(points[weights > 1e-9 * weights.max()][:, None], *pairs)
+    width, (left, _) = family.width(shapes), family.tails(shapes)
+    least = family.place(shapes) - _TAIL * width - _LENGTHS / left
     return float(np.partition(least, -2, axis=1)[:, -2].min())
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _integrate(
-    family: BetaBinomial,
+    family: AnyFamily,
     top: int,
     points: Float[Array, "points 2"],
     weights: Float[Array, "points"],
     y: Float[Array, "pairs"],
     n: Float[Array, "pairs"],
     multiplicity: Float[Array, "pairs"],
-    log_odds: Float[Array, "nodes"],
+    places: Float[Array, "nodes"],
 ) -> tuple[Float[Array, "pairs"], Float[Array, "pairs"]]:
-    step = log_odds[1] - log_odds[0]
+    step = places[1] - places[0]
     units = jnp.sum(multiplicity)
 
     def one(
@@ -143,12 +142,12 @@ def _integrate(
         components = update(y, n, family.constrain(eta))
         # Sums over all units are integrated to spectral accuracy at once. Exponentials are taken
         # twice, within the sums: keeping them takes longer.
-        density = _densities(family, components, log_odds)[0]
+        density = _densities(family, components, places)[0]
         every = jnp.sum(multiplicity[:, None] * density, axis=0)
         above = units - lattice.cumulative(every, step)
-        density = _densities(family, jax.lax.optimization_barrier(components), log_odds)[0]
+        density = _densities(family, jax.lax.optimization_barrier(components), places)[0]
         rank = 0.5 + jnp.sum(density * above, axis=1) * step
-        highest, slope = _densities(family, components, log_odds[-top:])
+        highest, slope = _densities(family, components, places[-top:])
         below = _below(highest, slope, step)
         log_below = jnp.log(jnp.maximum(below, jnp.finfo(below.dtype).tiny))
         others = jnp.exp(multiplicity @ log_below - log_below)
@@ -160,30 +159,28 @@ def _integrate(
 
 
 def _densities(
-    family: BetaBinomial, component: Population, log_odds: Float[Array, "nodes"]
+    family: AnyFamily, component: Any, places: Float[Array, "nodes"]
 ) -> tuple[Float[Array, "pairs nodes"], Float[Array, "pairs nodes"]]:
-    """Every unit's density of the log-odds, and what corrects its sums.
+    """Every unit's density of the place, and what corrects its sums.
 
     The integral up to a node is the trapezoidal rule's with three terms of Euler and Maclaurin's
     correction (Abramowitz & Stegun 1964, eq. 23.1.30); the density's derivatives are known.
     """
-    center = 0.5 * (log_odds[0] + log_odds[-1])
-    rate, rest = jax.nn.sigmoid(center), jax.nn.sigmoid(-center)
-    at_center = jax.vmap(family.log_prior_logit, in_axes=(None, 0))(center, component)
-    lean = (component.mean * rest - component.complement * rate) / component.dispersion
+    center = 0.5 * (places[0] + places[-1])
+    at_center = jax.vmap(family.log_prior_unconstrained, in_axes=(None, 0))(center, component)
+    lean = family.excess(component, center) / component.dispersion
     weight = 1 / component.dispersion
-    divergence = family.divergence(center, log_odds)
+    divergence = family.divergence(center, places)
     density = jnp.exp(
-        at_center[:, None] + lean[:, None] * (log_odds - center) - weight[:, None] * divergence
+        at_center[:, None] + lean[:, None] * (places - center) - weight[:, None] * divergence
     )
-    theta, complement = jax.nn.sigmoid(log_odds), jax.nn.sigmoid(-log_odds)
     # Derivatives of the log-density.
-    g1 = (component.mean[:, None] * complement - component.complement[:, None] * theta) * weight[
-        :, None
-    ]
-    g2 = -weight[:, None] * theta * complement
-    g3 = g2 * (complement - theta)
-    step = log_odds[1] - log_odds[0]
+    across = jax.tree.map(lambda values: values[:, None], component)
+    slope, bend = family.slopes(places)
+    g1 = family.excess(across, places) * weight[:, None]
+    g2 = -weight[:, None] * slope
+    g3 = g2 * bend
+    step = places[1] - places[0]
     third = g1**3 + 3 * g1 * g2 + g3
     return density, density * step * (g1 / 12 - step**2 * third / 720)
 
@@ -207,6 +204,7 @@ def _running_sums(values: Float[Array, "pairs nodes"]) -> Float[Array, "pairs no
 
 
 def draw_ranks(
+    family: AnyFamily,
     mixture: Mixture,
     y: Float[np.ndarray, "units"],
     n: Float[np.ndarray, "units"],
@@ -214,38 +212,39 @@ def draw_ranks(
     draws: int,
     progress: Progress | None = None,
 ) -> Int[np.ndarray, "draws units"]:
-    """Ranks of all units in joint draws of their rates.
+    """Ranks of all units in joint draws of their parameters.
 
     Args:
+        family: Conjugate family.
         mixture: Points of the hyperparameters.
-        y: Successes of every unit.
-        n: Trials.
+        y: Value of every unit.
+        n: Size.
         key: Typed key.
         draws: Number of draws.
         progress: Called with the number of draws made and their total.
 
     Returns:
-        Ranks from 1, the highest rate, in every draw.
+        Ranks from 1, the highest, in every draw.
     """
     key_points, key_rates = jax.random.split(key)
     size = max(1, _CHUNK // len(y))
     ranks = np.empty((draws, len(y)), np.int32)
-    # Log-odds rounded to 1e-6 do where that is far below the Monte Carlo error: units which tie
+    # Places rounded to 1e-6 do where that is far below the Monte Carlo error: units which tie
     # are then a thousandth of a standard deviation apart.
-    dtype = np.float32 if _narrowest(mixture, n) > _WIDE_ENOUGH else np.float64
+    narrow = _narrowest(family.on_host, mixture, y, n) <= _WIDE_ENOUGH
+    dtype = np.float64 if narrow else np.float32
     with jax.enable_x64(True):
         index = jax.random.choice(
             key_points, len(mixture.weights), (draws,), p=jnp.asarray(mixture.weights)
         )
         points = np.pad(mixture.points[np.asarray(index)], ((0, -draws % size), (0, 0)), "edge")
-        counts = tuple(jnp.asarray(x, dtype) for x in (y, n - y))
+        data = tuple(jnp.asarray(x, dtype) for x in (y, n))
 
         def drawn(start: int) -> Float[np.ndarray, "draws units"]:
             with jax.enable_x64(True):
                 chunk = jnp.asarray(points[start : start + size], dtype)
-                return np.asarray(
-                    draw_log_odds(jax.random.fold_in(key_rates, start), chunk, *counts)
-                )
+                key = jax.random.fold_in(key_rates, start)
+                return np.asarray(draw_places(family, key, chunk, *data))
 
         def rank(start: int, found: Float[np.ndarray, "draws units"]) -> None:
             order = np.argsort(-found[: draws - start], axis=1)
@@ -266,7 +265,12 @@ def draw_ranks(
     return ranks
 
 
-def _narrowest(mixture: Mixture, n: Float[np.ndarray, "units"]) -> float:
-    """No unit's log-odds have a smaller standard deviation, roughly, at any point."""
-    largest = np.exp(mixture.points[mixture.weights > 0, 1].max()) + n.max()
-    return float(2 / np.sqrt(largest))
+def _narrowest(
+    family: OnHost,
+    mixture: Mixture,
+    y: Float[np.ndarray, "units"],
+    n: Float[np.ndarray, "units"],
+) -> float:
+    """No unit's place has a smaller standard deviation, roughly, at any point."""
+    points = mixture.points[mixture.weights > 0]
+    return family.narrowest(float(np.exp(points[:, 1].max())), points[:, 0], y, n)

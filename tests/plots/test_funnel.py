@@ -9,7 +9,7 @@ from scipy.stats import betabinom, binom
 
 import hierjax as hj
 from hierjax.plots import funnel
-from hierjax.plots.funnel import Rates, control_limits, population_rates
+from hierjax.plots.control import Rates, control_limits, population_rates
 from hierjax.plots.style import new_panels
 
 ONE = Rates(np.array([0.15]), np.ones(1))

@@ -62,7 +62,9 @@ def test_a_sampler_alone_has_regions_too(rats):
 
 
 def test_a_point_alone_has_no_regions(rats):
-    with pytest.raises(ValueError, match=r"averages over \(alpha, beta\), found \['type2_mle'\]"):
+    with pytest.raises(
+        ValueError, match=r"averages over the hyperparameters, found \['type2_mle'\]"
+    ):
         contours(point_fit(rats))
 
 

@@ -11,9 +11,12 @@ from scipy.special import betainc, betaincc, expit
 
 from hierjax import decisions
 from hierjax.errors import ConfigError
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.units.contrasts import Contrast, contrast, contrasts
 from hierjax.units.mixture import Mixture
-from hierjax.units.nodes import beta_nodes
+from hierjax.units.nodes import unit_nodes
+
+FAMILY = BetaBinomial()
 
 PAIRS = np.array(
     [[0, 20, 0, 20], [0, 19, 0, 20], [1, 20, 9, 24], [7, 42, 77, 1611], [40, 60, 900, 1000]], float
@@ -35,7 +38,7 @@ POINTS, WEIGHTS = [[-1.8, 2.2], [-1.6, 3.0], [-2.0, 3.4]], [0.5, 0.3, 0.2]
 
 @pytest.fixture(scope="module")
 def found():
-    return contrasts(mixture(POINTS, WEIGHTS), PAIRS[:, :2].T, PAIRS[:, 2:].T, 0.9)
+    return contrasts(FAMILY, mixture(POINTS, WEIGHTS), PAIRS[:, :2].T, PAIRS[:, 2:].T, 0.9)
 
 
 @pytest.mark.parametrize("row", range(len(PAIRS)))
@@ -73,14 +76,14 @@ def test_ends_of_intervals_have_their_probabilities(found, row):
     for level, d in ends.items():
         over_first = (d < 0) != high
         own, other = (first, second) if over_first else (second, first)
-        log_odds, shares = beta_nodes(*own)
+        log_odds, shares = unit_nodes(FAMILY.on_host, own)
         rates = np.clip(expit(log_odds) + (-d if over_first else d), 0.0, 1.0)
         function = betaincc if over_first else betainc
         below = function(other[0][:, None], other[1][:, None], rates)
         share = np.sum(np.array(WEIGHTS)[:, None] * shares * below)
         assert share == pytest.approx(level, abs=1e-8)
     for level, ratio in ((0.05, found.ratio_low[row]), (0.95, found.ratio_high[row])):
-        log_odds, shares = beta_nodes(*second)
+        log_odds, shares = unit_nodes(FAMILY.on_host, second)
         rates = np.clip(expit(log_odds) * ratio, 0.0, 1.0)
         below = betainc(first[0][:, None], first[1][:, None], rates)
         share = np.sum(np.array(WEIGHTS)[:, None] * shares * below)
@@ -92,15 +95,15 @@ def test_points_of_all_concentrations_at_once():
     """Components of units may be spikes at one point and the whole interval at another."""
     points, weights = [[-1.5, -1.0], [-1.4, 3.0], [-1.6, 9.0], [-1.55, 21.0]], [0.1, 0.4, 0.3, 0.2]
     first, second = np.array([[3.0, 12.0], [20.0, 20.0]]), np.array([[5.0, 2.0], [30.0, 20.0]])
-    together = contrasts(mixture(points, weights), first, second, 0.9)
-    alone = [contrasts(mixture([point], [1.0]), first, second, 0.9) for point in points]
+    together = contrasts(FAMILY, mixture(points, weights), first, second, 0.9)
+    alone = [contrasts(FAMILY, mixture([point], [1.0]), first, second, 0.9) for point in points]
     for name in ("p_greater", "difference_mean", "expected_loss"):
         average = np.tensordot(weights, [getattr(each, name) for each in alone], 1)
         np.testing.assert_allclose(getattr(together, name), average, atol=1e-9)
 
 
 def test_one_of_many_is_that_alone(found):
-    alone = contrast(mixture(POINTS, WEIGHTS), (7.0, 42.0), (77.0, 1611.0), 0.9)
+    alone = contrast(FAMILY, mixture(POINTS, WEIGHTS), (7.0, 42.0), (77.0, 1611.0), 0.9)
     for name in Contrast._fields:
         # Lattices depend on which units share a batch; roots are to 1e-9 in normal scores.
         assert getattr(alone, name) == pytest.approx(getattr(found, name)[3], rel=1e-7, abs=1e-9)

@@ -8,15 +8,19 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import expit
 
+from hierjax.families.beta_binomial import BetaBinomial
+from hierjax.families.host_beta import below_log_odds
 from hierjax.units.contrasts import contrast
 from hierjax.units.mixture import Mixture
-from hierjax.units.nodes import below_log_odds, beta_nodes
+from hierjax.units.nodes import unit_nodes
+
+FAMILY = BetaBinomial()
 
 SHAPES = [(0.0014, 18.0), (1e-3, 1e3), (0.05, 0.05), (0.5, 20.0), (30.0, 0.02), (5.0, 50.0)]
 
 
 def nodes(alpha, beta):
-    log_odds, shares = beta_nodes(np.array([alpha]), np.array([beta]))
+    log_odds, shares = unit_nodes(FAMILY.on_host, (np.array([alpha]), np.array([beta])))
     return log_odds[0], shares[0]
 
 
@@ -63,7 +67,8 @@ def test_contrasts_of_rare_rates(first_pair, second_pair, atol):
     """At one point, by integrating over the other of the two units than the contrast does."""
     alpha, beta = 0.01, 20.0
     point = np.array([[np.log(alpha / beta), np.log(alpha + beta)]])
-    found = contrast(Mixture(point, np.ones(1), np.zeros((1, 2))), first_pair, second_pair, 0.8)
+    mixture = Mixture(point, np.ones(1), np.zeros((1, 2)))
+    found = contrast(FAMILY, mixture, first_pair, second_pair, 0.8)
     first, second = (stats.beta(alpha + y, beta + n - y) for y, n in (first_pair, second_pair))
 
     def over_first(function):

@@ -260,8 +260,8 @@ def test_probabilities_below_thresholds():
 # What is left out has a mass of 1e-10.
 def test_a_condensed_posterior_is_small_and_has_the_same_moments():
     posterior = exact().posterior
-    small = condense(posterior, is_lattice=True)
-    extrapolated, _ = condense_pooled(posterior)
+    small = condense(FAMILY, posterior, is_lattice=True)
+    extrapolated, _ = condense_pooled(FAMILY, posterior)
     assert np.sum(extrapolated.weights != 0) < 700 < posterior.weights.size / 6
     assert np.sum(small.weights > 0) < posterior.weights.size / 5
     assert np.sum(extrapolated.weights) == pytest.approx(1, abs=1e-12)
@@ -278,7 +278,7 @@ def test_where_the_hyperparameters_are_well_known_few_points_will_do():
     trials = rng.integers(10, 64, 3000)
     counts = hj.Counts(rng.binomial(trials, rng.beta(5, 60, 3000)), trials)
     posterior = hj.fit(counts).posterior
-    few = condense(posterior, is_lattice=True, error=1e-6)
+    few = condense(FAMILY, posterior, is_lattice=True, error=1e-6)
     assert np.sum(few.weights > 0) <= 16
     alpha, beta = (expit(sign * few.points[:, 0]) * np.exp(few.points[:, 1]) for sign in (1, -1))
     units, y, n = asked(posterior, [(3, 20), (40, 100), (0, 0)])

@@ -15,6 +15,7 @@ from hierjax.experiment.report_tables import first_line, in_words
 from hierjax.experiment.rounding import number, whole
 from hierjax.experiment.study.record import StudyRecord
 from hierjax.experiment.study.words import study_label
+from hierjax.families.unit_words import SUCCESSES
 from hierjax.inference import METHODS
 
 __all__ = ["render_study", "write_study_report"]
@@ -68,6 +69,7 @@ def render_study(study: StudyRecord, images: Mapping[str, bytes]) -> str:
         simulated=_simulated(study),
         settings=_settings(study),
         hyperprior=hyperprior_parts(study.model),
+        words=SUCCESSES,
         method_columns=["Method", "What it does", *([] if timed else ["Data sets"])],
         methods=_methods(study, timed),
         sections=outcome.sections,
