@@ -16,7 +16,7 @@ from hierjax import __version__
 from hierjax.containers import CONTAINERS
 from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
 from hierjax.families import FAMILIES
-from hierjax.hyperpriors import HYPERPRIORS, Hyperprior
+from hierjax.hyperpriors import HYPERPRIORS_OF, Hyperprior
 from hierjax.inference.convergence import import_arviz
 from hierjax.inference.quadrature import Lattice
 from hierjax.inference.result import Result, Status
@@ -97,9 +97,10 @@ def _argument_to_json(value: Any) -> Any:
     )
 
 
-def _hyperprior_from_json(settings: dict[str, Any]) -> Hyperprior:
+def _hyperprior_from_json(settings: dict[str, Any], family: str) -> Hyperprior:
     arguments = {name: _argument_from_json(value) for name, value in settings.items()}
-    return HYPERPRIORS[arguments.pop("kind")](**arguments)
+    made: Hyperprior = HYPERPRIORS_OF[family][arguments.pop("kind")](**arguments)
+    return made
 
 
 def _argument_from_json(value: Any) -> Any:
@@ -273,7 +274,7 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> "Fit":
     if header["family"] not in FAMILIES:
         raise ValueError(f"family {header['family']!r} is not known")
     family: Any = FAMILIES[header["family"]]
-    model = Model(family, _hyperprior_from_json(header["hyperprior"]))
+    model = Model(family, _hyperprior_from_json(header["hyperprior"], header["family"]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # given when the counts were made
         counts = CONTAINERS[header["family"]](**columns)
