@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import jax
@@ -39,6 +40,7 @@ class GroupProblem:
         dtype: Floating type to compute in.
         key: Typed random key; None for methods that need none.
         progress: Called with steps done and steps in all.
+        checkpoint: File that a sampler goes on from, and writes after every chunk.
     """
 
     model: GroupModel
@@ -47,6 +49,7 @@ class GroupProblem:
     dtype: type
     key: Key[Array, ""] | None = None
     progress: Progress | None = None
+    checkpoint: Path | None = None
 
     def whole(self) -> Any:
         """The tally of all units, in float64."""
