@@ -6,6 +6,7 @@ from statistics import NormalDist
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
@@ -217,10 +218,17 @@ class GroupFit:
 
     def _raw(self) -> Float[np.ndarray, "groups"]:
         """What each group alone says of its mean, all its units pooled."""
-        t, v = self.model.family.statistic(*map(np.asarray, (self.data.values, self.data.sizes)))  # type: ignore[union-attr]
+        t, v = self._statistic(self.data.pair)  # type: ignore[union-attr]
         weights = np.ones(len(self.data)) if self.data.weights is None else self.data.weights
         sums = [np.bincount(self.labs.group, np.asarray(x) * weights) for x in (t, v)]
         return np.divide(*sums, out=np.full(len(self.labs), np.nan), where=sums[1] > 0)
+
+    def _statistic(self, pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """What of units' data enters their updates, on the host."""
+        with jax.enable_x64(True):
+            given = (jnp.asarray(x, np.float64) for x in pair)
+            t, v = self.model.family.statistic(*given)  # type: ignore[union-attr]
+            return np.asarray(t), np.asarray(v)
 
     def _mixtures(self, new: bool) -> Mixtures:
         result = self.result
@@ -304,7 +312,7 @@ class GroupFit:
             raise DataError(f"group: expected one of {known}, ..., found {str(unknown[0])!r}")
         lab = np.zeros(count, int) if is_new else place
         answer = self._answers(lab, pair, level, is_new)
-        t, v = (np.asarray(x, float) for x in self.model.family.statistic(*pair))  # type: ignore[union-attr]
+        t, v = self._statistic(pair)  # type: ignore[union-attr]
         raw = np.divide(t, v, out=np.full(count, np.nan), where=v > 0)
         labels = np.broadcast_to(np.asarray(label, str), count)
         given = dict(zip(data.columns, pair, strict=True))

@@ -69,7 +69,7 @@ class Labs:
 
     names: Shaped[np.ndarray, "groups"]
     group: Int[np.ndarray, "units"]
-    units: list[Int[np.ndarray, "units"]]
+    units: list[np.ndarray]
     data: Observations
 
     @classmethod

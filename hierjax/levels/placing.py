@@ -17,8 +17,8 @@ from hierjax.levels.labs import Chunk
 
 __all__ = ["Places", "place"]
 
-Matrix = Float[np.ndarray, "labs points"]
-Curves = Float[np.ndarray, "curves labs points"]
+Matrix = Float[np.ndarray, "labs _"]
+Curves = Float[np.ndarray, "curves labs _"]
 Function = Callable[[Matrix, Matrix], Matrix]
 
 # Log-concentrations, from the family's own origin, between which the mode is sought.

@@ -245,7 +245,9 @@ def ascend(level: Level, prior: TopPrior, posterior: bool) -> Maximum:
     def function(top: Vector) -> tuple[float, Vector, Float[np.ndarray, "4 4"]]:
         value, gradient, hessian = level.derivatives(top, unit)
         if posterior:
-            value += sum(float(prior.log_density(i, top[2 * i], top[2 * i + 1])) for i in range(2))
+            for i in range(2):
+                mean, sd = top[2 * i : 2 * i + 1], top[2 * i + 1 : 2 * i + 2]
+                value += float(prior.log_density(i, mean, sd)[0])
             gradient = gradient - (top - center) / width**2
             hessian = hessian - np.diag(1 / width**2)
         return value, gradient, hessian

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.interpolate import CubicSpline, RectBivariateSpline
+from scipy.interpolate import CubicSpline
 from scipy.special import betaln, gammaln
 from scipy.stats import halfnorm, norm
 
-HERMITE = 24
+HERMITE = 12
 
 
 class Answer(NamedTuple):
@@ -54,6 +54,21 @@ def nodes(center, sd, scale, reach, rows=36, columns=33):
     return grid, weight * density
 
 
+def operator(top, grid):
+    """Rows that integrate values at a grid against each normal density."""
+    step = grid[1] - grid[0]
+    rows = norm.pdf(grid, top[:, :1], np.maximum(top[:, 1:], step)) * step
+    # A density beyond the grid meets what is at its ends.
+    rows[:, 0] += norm.cdf(grid[0] - step / 2, *top.T)
+    rows[:, -1] += norm.sf(grid[-1] + step / 2, *top.T)
+    narrow = np.flatnonzero(top[:, 1] < 3 * step)
+    x, share = np.polynomial.hermite_e.hermegauss(HERMITE)
+    at = np.clip(top[narrow, :1] + top[narrow, 1:] * x, grid[0], grid[-1])
+    spline = CubicSpline(grid, np.eye(len(grid)))
+    rows[narrow] = np.einsum("i,pik->pk", share / share.sum(), spline(at))
+    return rows
+
+
 def solve(data, labs, prior, reach_u, reach_w, box_u, box_w):
     """Evidence, moments above the labs and the labs' mean locations.
 
@@ -63,26 +78,16 @@ def solve(data, labs, prior, reach_u, reach_w, box_u, box_w):
     likelihood = LIKELIHOODS[data.family]
     top_u, weight_u = nodes(*prior[0], reach_u)
     top_w, weight_w = nodes(*prior[1], reach_w)
-    x, share = np.polynomial.hermite_e.hermegauss(HERMITE)
-    share = share / share.sum()
-    grid_u, grid_w = np.linspace(*box_u, 401), np.linspace(*box_w, 181)
-    at_u = np.clip(top_u[:, :1] + top_u[:, 1:] * x, *box_u)
-    at_w = np.clip(top_w[:, :1] + top_w[:, 1:] * x, *box_w)
-    spline = CubicSpline(grid_w, np.eye(len(grid_w)))
-    by_w = np.einsum("i,qik->qk", share, spline(at_w))
+    grid_u, grid_w = np.linspace(*box_u, 1201), np.linspace(*box_w, 241)
+    over_u, over_w = operator(top_u, grid_u), operator(top_w, grid_w)
     integrals, locations, largest = [], [], 0.0
     for lab in np.unique(labs):
         pairs = zip(data.values[labs == lab], data.sizes[labs == lab], strict=True)
         table = sum(likelihood(y, n, grid_u[:, None], grid_w[None]) for y, n in pairs)
         largest += table.max()
-        order = np.argsort(at_u.ravel())
-        log_values = np.empty((at_u.size, len(grid_w)))
-        log_values[order] = RectBivariateSpline(grid_u, grid_w, table - table.max())(
-            at_u.ravel()[order], grid_w
-        )
-        values = np.exp(log_values).reshape(*at_u.shape, -1)
-        integrals.append(np.einsum("i,pik->pk", share, values) @ by_w.T)
-        locations.append(np.einsum("i,pi,pik->pk", share, at_u, values) @ by_w.T)
+        values = np.exp(table - table.max())
+        integrals.append(over_u @ values @ over_w.T)
+        locations.append(over_u @ (grid_u[:, None] * values) @ over_w.T)
     joint = np.prod(integrals, axis=0) * weight_u[:, None] * weight_w
     total = joint.sum()
     joint /= total
