@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ __all__ = ["GroupFit", "GroupMethod", "fit_groups"]
 class GroupMethod(Protocol):
     """Settings of a method for three levels."""
 
-    name: Any
+    name: ClassVar[str]
 
     def run(self, problem: GroupProblem) -> GroupResult:
         """Finds the result."""
@@ -80,10 +80,11 @@ def fit_groups(
     """
     if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
-    model, method = model or GroupModel(), method or GroupQuadrature()
+    model = model or GroupModel()
+    settings: GroupMethod = GroupQuadrature() if method is None else method
     of_kind("data", data, Observations, "observations, such as Counts")
     of_kind("model", model, GroupModel, "a GroupModel")
-    of_kind("method", method, GroupMethod, "a method's settings, such as GroupQuadrature()")
+    of_kind("method", settings, GroupMethod, "a method's settings, such as GroupQuadrature()")
     family = FAMILIES[data.family] if model.family is None else model.family
     if family.name != data.family:  # type: ignore[union-attr]
         raise ModelError(
@@ -98,8 +99,8 @@ def fit_groups(
         return replace(found, result=replace(found.result, message=message))
     with jax.enable_x64(precision == "float64"):
         problem = GroupProblem(model, family, labs, DTYPES[precision], key, progress)  # type: ignore[arg-type]
-        result = method.run(problem)
-    return GroupFit(data, model, method, precision, labs, result)
+        result = settings.run(problem)
+    return GroupFit(data, model, settings, precision, labs, result)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -218,16 +219,16 @@ class GroupFit:
 
     def _raw(self) -> Float[np.ndarray, "groups"]:
         """What each group alone says of its mean, all its units pooled."""
-        t, v = self._statistic(self.data.pair)  # type: ignore[union-attr]
+        t, v = self._statistic(self.data.pair)
         weights = np.ones(len(self.data)) if self.data.weights is None else self.data.weights
         sums = [np.bincount(self.labs.group, np.asarray(x) * weights) for x in (t, v)]
-        return np.divide(*sums, out=np.full(len(self.labs), np.nan), where=sums[1] > 0)
+        return np.divide(sums[0], sums[1], out=np.full(len(self.labs), np.nan), where=sums[1] > 0)
 
     def _statistic(self, pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """What of units' data enters their updates, on the host."""
         with jax.enable_x64(True):
-            given = (jnp.asarray(x, np.float64) for x in pair)
-            t, v = self.model.family.statistic(*given)  # type: ignore[union-attr]
+            value, size = (jnp.asarray(x, np.float64) for x in pair)
+            t, v = self.model.family.statistic(value, size)  # type: ignore[union-attr]
             return np.asarray(t), np.asarray(v)
 
     def _mixtures(self, new: bool) -> Mixtures:
@@ -249,7 +250,11 @@ class GroupFit:
         values = [np.asarray(x, np.float64) for x in pair]
         found = unit_answers(
             self.model.family,  # type: ignore[arg-type]
-            *(self._mixtures(new), lab, *values, _levels(level)),
+            self._mixtures(new),
+            lab,
+            values[0],
+            values[1],
+            _levels(level),
         )
         low, median, high = found.quantiles.T
         ends = {"low": low, "median": median, "high": high}
@@ -312,7 +317,7 @@ class GroupFit:
             raise DataError(f"group: expected one of {known}, ..., found {str(unknown[0])!r}")
         lab = np.zeros(count, int) if is_new else place
         answer = self._answers(lab, pair, level, is_new)
-        t, v = self._statistic(pair)  # type: ignore[union-attr]
+        t, v = self._statistic(pair)
         raw = np.divide(t, v, out=np.full(count, np.nan), where=v > 0)
         labels = np.broadcast_to(np.asarray(label, str), count)
         given = dict(zip(data.columns, pair, strict=True))

@@ -10,7 +10,7 @@ that the sum is smooth however narrow the normals are.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -176,6 +176,11 @@ class Lines(NamedTuple):
         return self.center[..., None] + self.scale[..., None] * np.sinh(x), length
 
 
+def _four(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The first axis, taken apart."""
+    return values[0], values[1], values[2], values[3]
+
+
 class _Reach(NamedTuple):
     """Where the nodes of labs go.
 
@@ -191,7 +196,7 @@ class _Reach(NamedTuple):
 
     def lines(self) -> tuple[Lines, Lines]:
         """Nodes of the rows, and of the columns in each."""
-        rows = Lines.between(*self.rows, ROWS)
+        rows = Lines.between(*_four(self.rows), ROWS)
         w, _ = rows.values(ROWS)
         low, high, center, scale = (
             np.stack([np.interp(*each) for each in zip(w, self.known, x, strict=True)])
@@ -266,7 +271,7 @@ def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> 
     """
     smooth = [_smoothed(posterior, i) for i in range(2)]
     ranges = [_range(posterior, i, smooth[i]) for i in range(2)]
-    arrays = [
+    arrays: list[Any] = [
         np.asarray(x, level.dtype)
         for x in (posterior.weights, *(block.nodes for block in posterior.blocks), *smooth)
     ]
@@ -275,7 +280,7 @@ def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> 
     def one(chunk: Chunk) -> LabPosteriors:
         surface: Surface = jax.tree.map(lambda x: x[chunk.positions], level.every)
         weights = _populations_compiled(surface, *arrays[:3], shape)
-        normals = _Normals(weights, *arrays[3:])
+        normals = _Normals(weights, arrays[3], arrays[4])
 
         def likelihood(points: np.ndarray) -> np.ndarray:
             values = log_likelihoods(family, chunk, points)
@@ -327,7 +332,7 @@ def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
     """
     smooth = [_smoothed(posterior, i) for i in range(2)]
     (low, high), rows = (_range(posterior, i, smooth[i]) for i in range(2))
-    arrays = [np.asarray(x, dtype) for x in (posterior.weights[None], *smooth)]
+    arrays: list[Any] = [np.asarray(x, dtype) for x in (posterior.weights[None], *smooth)]
     with jax.enable_x64(True):
         weights = _interpolated_compiled(arrays[0][0], _shape(posterior))[None]
         reach = _Reach(
@@ -335,5 +340,5 @@ def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
             np.array([rows]),
             _even(*np.broadcast_to(np.array([low, high])[:, None, None], (2, 1, 2))),
         )
-        normals = _Normals(weights, *arrays[1:])
+        normals = _Normals(weights, arrays[1], arrays[2])
         return _settled(reach, normals, lambda points: np.ones(points.shape[:-1]), dtype)

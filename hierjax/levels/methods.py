@@ -195,7 +195,10 @@ class GroupType2MLE:
         )
         estimate[none] = 0.0
         status, message, covariance = _verdict(problem, found, none, unit)
-        blocks = Block.at(*estimate[:2], unit[0]), Block.at(*estimate[2:], unit[2])
+        blocks = (
+            Block.at(float(estimate[0]), float(estimate[1]), float(unit[0])),
+            Block.at(float(estimate[2]), float(estimate[3]), float(unit[2])),
+        )
         single = TopPosterior(blocks, np.ones((1, 1)), np.nan, 0.0, 0.0, found)
         labs = stage("answers", lambda: lab_posteriors(family, level, single))
         return GroupResult(

@@ -174,8 +174,7 @@ def integrate(level: Level, prior: TopPrior, rows: int, columns: int) -> TopPost
     maximum = ascend(level, prior, posterior=True)
     error = np.sqrt(np.diagonal(_covariance(maximum, prior)))
     places: list[Placement] = [
-        first_placement(*maximum.top[2 * i : 2 * i + 2], *error[2 * i : 2 * i + 2], len(level))
-        for i in range(2)
+        first_placement(maximum.top[at], error[at], len(level)) for at in (slice(0, 2), slice(2, 4))
     ]
     for _ in range(_STAGES):
         blocks = tuple(place.block(_COARSE_ROWS, _COARSE_COLUMNS) for place in places)

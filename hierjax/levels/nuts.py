@@ -16,6 +16,7 @@ from hierjax.families import AnyFamily
 from hierjax.inference.convergence import after_warmup, judge_draws
 from hierjax.inference.result import Status
 from hierjax.inference.sampling import sample, side_by_side
+from hierjax.keys import require_key
 from hierjax.levels.methods import GroupProblem
 from hierjax.levels.result import GroupResult
 from hierjax.levels.top import Level, ascend
@@ -267,7 +268,7 @@ def sampled_result(
         status = status if status is Status.FAILED else Status.NOT_CONVERGED
     draws = np.asarray(top, np.float64).copy()
     draws[..., 1::2] = np.exp(draws[..., 1::2])
-    key = jax.random.fold_in(problem.key, 1)
+    key = jax.random.fold_in(require_key(problem.key), 1)
     normal = np.asarray(jax.random.normal(key, (*draws.shape[:2], 2)), np.float64)
     return GroupResult(
         status,

@@ -91,22 +91,21 @@ class Block:
 
 
 def first_placement(
-    mean: float, sd: float, mean_error: float, sd_error: float, labs: int
+    maximum: Float[np.ndarray, "2"], error: Float[np.ndarray, "2"], labs: int
 ) -> Placement:
     """Nodes about a maximum, as wide as curvature tells.
 
     Args:
-        mean: Of the labs' coordinates.
-        sd: Their standard deviation.
-        mean_error: Standard error of the mean.
-        sd_error: Of the standard deviation.
+        maximum: Mean and standard deviation of the labs' coordinates.
+        error: Standard errors of both.
         labs: How many.
     """
+    (mean, sd), (mean_error, sd_error) = map(float, maximum), map(float, error)
     scale = max(abs(sd), sd_error)
     x = float(np.arcsinh(abs(sd) / scale))
-    error = min(sd_error / (scale * np.cosh(x)), 1.5)
-    low, high = max(0.0, x - 6 * error), x + 7 * error
-    low = 0.0 if low < 0.5 * error else low
+    wide = min(sd_error / (scale * float(np.cosh(x))), 1.5)
+    low, high = max(0.0, x - 6 * wide), x + 7 * wide
+    low = 0.0 if low < 0.5 * wide else low
     known = np.linspace(low, high, 12)
     noise = max(labs * mean_error**2 - sd**2, 0.05 * labs * mean_error**2)
     widths = mean_error * np.sqrt(((scale * np.sinh(known)) ** 2 + noise) / (sd**2 + noise))

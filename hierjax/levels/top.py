@@ -93,7 +93,7 @@ class Level:
         size, labs = pad_to(len(tallies)), len(tallies)
         split = [np.arange(i, i + size) for i in range(0, labs, size)]
         kept = [jax.tree.map(lambda x, at=at: x[at % labs], every) for at in split]
-        present = [(at < labs).astype(dtype) for at in split]
+        present: list[np.ndarray] = [(at < labs).astype(dtype) for at in split]
         return cls(kept, present, parts, every, dtype)
 
     def __len__(self) -> int:
@@ -136,7 +136,7 @@ class Level:
             locations: Means and standard deviations of the locations.
             concentrations: Of the log-concentrations.
         """
-        nodes = [np.asarray(x, self.dtype) for x in (locations, concentrations)]
+        nodes: list[np.ndarray] = [np.asarray(x, self.dtype) for x in (locations, concentrations)]
         pairs = list(zip(self.surfaces, self.present, strict=True))
         total = np.zeros((len(locations), len(concentrations)))
         for part in each_chunk(
@@ -262,7 +262,7 @@ def ascend(level: Level, prior: TopPrior, posterior: bool) -> Maximum:
         decrement = float(slope @ move)
         if decrement < _enough(level) and values.min() > -1e-6:
             return Maximum(top, value, hessian, decrement, iteration)
-        step = unit * (vectors @ move) * min(1.0, 2.0 / max(np.linalg.norm(move), 1e-12))
+        step = unit * (vectors @ move) * min(1.0, 2.0 / max(float(np.linalg.norm(move)), 1e-12))
         for halving in range(_HALVINGS):
             tried = top + 0.5**halving * step
             found = function(tried)

@@ -144,7 +144,8 @@ def _answers(
 ) -> UnitAnswers:
     def one(each: tuple[Array, Array, Array]) -> UnitAnswers:
         at, value, size = each
-        return _one(family, *(x[at] for x in mixtures), value, size, levels)
+        points, weights, gaps = (x[at] for x in mixtures)
+        return _one(family, points, weights, gaps, value, size, levels)
 
     return jax.lax.map(one, (lab, values, sizes))
 
