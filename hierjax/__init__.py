@@ -26,6 +26,16 @@ if TYPE_CHECKING:
         Quadrature,
         Type2MLE,
     )
+    from hierjax.levels import (
+        GroupFit,
+        GroupGibbs,
+        GroupHyperprior,
+        GroupModel,
+        GroupNUTS,
+        GroupQuadrature,
+        GroupType2MLE,
+        fit_groups,
+    )
     from hierjax.measurements import Measurements
     from hierjax.model import Model
     from hierjax.poisson_events import Events
@@ -41,6 +51,13 @@ _HOMES = {
     "Events": "poisson_events",
     "Fit": "fitting",
     "Gibbs": "inference",
+    "GroupFit": "levels",
+    "GroupGibbs": "levels",
+    "GroupHyperprior": "levels",
+    "GroupModel": "levels",
+    "GroupNUTS": "levels",
+    "GroupQuadrature": "levels",
+    "GroupType2MLE": "levels",
     "MeanConcentration": "hyperpriors",
     "Measurements": "measurements",
     "Model": "model",
@@ -54,6 +71,7 @@ _HOMES = {
     "Type2MLE": "inference",
     "fit": "fitting",
     "fit_batch": "batch",
+    "fit_groups": "levels",
     "read_counts": "reading",
 }
 _MODULES = ("checks", "datasets", "plots", "studies")
@@ -67,6 +85,13 @@ __all__ = [
     "Events",
     "Fit",
     "Gibbs",
+    "GroupFit",
+    "GroupGibbs",
+    "GroupHyperprior",
+    "GroupModel",
+    "GroupNUTS",
+    "GroupQuadrature",
+    "GroupType2MLE",
     "MeanConcentration",
     "Measurements",
     "Model",
@@ -81,6 +106,7 @@ __all__ = [
     "datasets",
     "fit",
     "fit_batch",
+    "fit_groups",
     "plots",
     "read_counts",
     "studies",
