@@ -10,6 +10,7 @@ that the sum is smooth however narrow the normals are.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,8 +28,10 @@ from hierjax.levels.top import FLOOR, Level, each_chunk, log_integrals
 
 __all__ = ["LabPosteriors", "lab_posteriors", "new_lab"]
 
-ROWS = COLUMNS = 24
-_PASSES = 3
+# Rows, and columns in each; of all labs so many more where the weights of one of them are off by
+# more than this share.
+_SIZE, _MORE, _OFF = 24, 48, 0.01
+_PASSES = 4
 # How far the normals reach, those of nodes with this share of the largest weight.
 _REACH, _COUNTS = 5.5, 1e-7
 # A lattice is narrowed to where masses are at least this share of the largest.
@@ -194,22 +197,22 @@ class _Reach(NamedTuple):
     known: Float[np.ndarray, "labs known"]
     columns: Float[np.ndarray, "4 labs known"]
 
-    def lines(self) -> tuple[Lines, Lines]:
-        """Nodes of the rows, and of the columns in each."""
-        rows = Lines.between(*_four(self.rows), ROWS)
-        w, _ = rows.values(ROWS)
+    def lines(self, size: int) -> tuple[Lines, Lines]:
+        """Nodes of the rows, and of as many columns in each."""
+        rows = Lines.between(*_four(self.rows), size)
+        w, _ = rows.values(size)
         low, high, center, scale = (
             np.stack([np.interp(*each) for each in zip(w, self.known, x, strict=True)])
             for x in self.columns
         )
-        return rows, Lines.between(low, high, center, scale, COLUMNS)
+        return rows, Lines.between(low, high, center, scale, size)
 
 
 def _narrowed(u: Grid, lengths: Grid, w: np.ndarray, heights: np.ndarray, mass: Grid) -> _Reach:
     """To where there is mass; rows without any reach as far as those beside them."""
     by_row = mass.sum(axis=2)
     columns = _core(u, lengths, mass)
-    at = np.arange(ROWS)
+    at = np.arange(by_row.shape[1])
     for lab, values in enumerate(by_row):
         counts = values > _NEGLIGIBLE**2 * values.max()
         if counts.any():
@@ -243,12 +246,16 @@ def _core(
 
 
 def _settled(
-    reach: _Reach, normals: _Normals, likelihood: Callable[[np.ndarray], np.ndarray], dtype: type
+    reach: _Reach,
+    normals: _Normals,
+    likelihood: Callable[[np.ndarray], np.ndarray],
+    dtype: type,
+    size: int = _SIZE,
 ) -> LabPosteriors:
     """Nodes narrowed to where the posterior is, and its weights."""
     for turn in range(_PASSES):
-        rows, columns = reach.lines()
-        (w, heights), (u, lengths) = rows.values(ROWS), columns.values(COLUMNS)
+        rows, columns = reach.lines(size)
+        (w, heights), (u, lengths) = rows.values(size), columns.values(size)
         points = np.stack([u, np.broadcast_to(w[..., None], u.shape)], axis=-1)
         density = np.asarray(_density(normals, u.astype(dtype), w.astype(dtype)), np.float64)
         mass = np.maximum(density, 0.0) * likelihood(points) * lengths * heights[..., None]
@@ -277,7 +284,7 @@ def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> 
     ]
     shape = _shape(posterior)
 
-    def one(chunk: Chunk) -> LabPosteriors:
+    def one(chunk: Chunk, size: int) -> LabPosteriors:
         surface: Surface = jax.tree.map(lambda x: x[chunk.positions], level.every)
         weights = _populations_compiled(surface, *arrays[:3], shape)
         normals = _Normals(weights, arrays[3], arrays[4])
@@ -287,10 +294,13 @@ def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> 
             return np.exp(values - surface.log_largest[:, None, None])
 
         reach = _first_reach(surface, ranges)
-        found = _settled(reach, normals, likelihood, level.dtype)
+        found = _settled(reach, normals, likelihood, level.dtype, size)
         return jax.tree.map(lambda x: x[: chunk.count], found)
 
-    parts = list(each_chunk(one, level.tallies, np.float64))
+    for size in (_SIZE, _MORE):
+        parts = list(each_chunk(partial(one, size=size), level.tallies, np.float64))
+        if all(np.abs(part.total - 1).max() <= _OFF for part in parts):
+            break
     order = np.argsort(np.concatenate([c.positions[: c.count] for c in level.tallies]))
     merged: LabPosteriors = jax.tree.map(lambda *x: np.concatenate(x)[order], *parts)
     return merged

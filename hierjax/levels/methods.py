@@ -18,7 +18,7 @@ from hierjax.levels.model import GroupModel, TopPrior
 from hierjax.levels.nested import TopPosterior, integrate
 from hierjax.levels.result import GroupResult
 from hierjax.levels.rule import Block
-from hierjax.levels.top import Level, Maximum, ascend
+from hierjax.levels.top import Level, Maximum, ascend, units
 
 __all__ = ["GroupProblem", "GroupQuadrature", "GroupType2MLE"]
 
@@ -54,11 +54,13 @@ class GroupProblem:
     def whole(self) -> Any:
         """The tally of all units, in float64."""
         data = self.labs.data
-        return self.family.tally(*data.pair, data.weights)
+        with jax.enable_x64(True):
+            return self.family.tally(*data.pair, data.weights)
 
     def prior(self) -> TopPrior:
         """The hyperprior in numbers."""
-        return self.model.hyperprior.of(self.family, self.whole())
+        with jax.enable_x64(True):
+            return self.model.hyperprior.of(self.family, self.whole())
 
 
 def log_evidence_of_one(problem: GroupProblem, rows: int, columns: int) -> float:
@@ -187,7 +189,7 @@ class GroupType2MLE:
             lambda: Level.of(family, tallies, self.lab_rows, self.lab_columns, problem.dtype),
         )
         found: Maximum = stage("top", lambda: ascend(level, prior, posterior=False))
-        unit = np.repeat(prior.scales, 2)
+        unit = units(level, prior)
         estimate = found.top.copy()
         estimate[1::2] = np.abs(estimate[1::2])
         none = np.array(

@@ -14,12 +14,14 @@ from scipy.special import logsumexp, ndtr
 from hierjax.levels.basis import density_coefficients
 from hierjax.levels.model import TopPrior
 from hierjax.levels.rule import Block, Placement, first_placement, next_placement
-from hierjax.levels.top import Level, Maximum, ascend
+from hierjax.levels.top import Level, Maximum, ascend, units
 
 __all__ = ["TopPosterior", "integrate", "mixture_quantiles"]
 
 _STAGES, _COARSE_ROWS, _COARSE_COLUMNS = 7, 11, 9
 _HALVINGS = 40
+# Rows or columns are doubled, so often at most, while every second of them would change so much.
+_REFINEMENTS, _FINE = 2, 0.15
 # The least information on a scaled coordinate that nodes are first placed by.
 _LEAST = 0.3
 
@@ -149,8 +151,7 @@ def _log_posterior(
     return total
 
 
-def _covariance(maximum: Maximum, prior: TopPrior) -> Float[np.ndarray, "4 4"]:
-    unit = np.repeat(prior.scales, 2)
+def _covariance(maximum: Maximum, unit: Float[np.ndarray, "4"]) -> Float[np.ndarray, "4 4"]:
     values, vectors = np.linalg.eigh(-maximum.hessian * np.outer(unit, unit))
     inverse = (vectors / np.maximum(np.abs(values), _LEAST)) @ vectors.T
     return np.asarray(inverse * np.outer(unit, unit))
@@ -160,21 +161,27 @@ def integrate(level: Level, prior: TopPrior, rows: int, columns: int) -> TopPost
     """Integrates the posterior of what is above the labs.
 
     Nodes are first placed by the posterior's maximum and its curvature there, then where coarse
-    rules find the weight, until rows reach far enough.
+    rules find the weight, until they are well placed.
 
     Args:
         level: The labs.
         prior: Hyperprior.
-        rows: Standard deviations in each block, odd.
-        columns: Means in each row, odd.
+        rows: Standard deviations in each block, odd; more where they do not suffice.
+        columns: Means in each row, odd; likewise.
 
     Returns:
         The posterior.
     """
     maximum = ascend(level, prior, posterior=True)
-    error = np.sqrt(np.diagonal(_covariance(maximum, prior)))
+    error = np.sqrt(np.diagonal(_covariance(maximum, units(level, prior))))
     places: list[Placement] = [
-        first_placement(maximum.top[at], error[at], len(level)) for at in (slice(0, 2), slice(2, 4))
+        first_placement(
+            maximum.top[2 * i : 2 * i + 2],
+            error[2 * i : 2 * i + 2],
+            np.asarray(level.every.mode[:, i], np.float64),
+            np.asarray(level.every.spread[:, i], np.float64),
+        )
+        for i in range(2)
     ]
     for _ in range(_STAGES):
         blocks = tuple(place.block(_COARSE_ROWS, _COARSE_COLUMNS) for place in places)
@@ -187,32 +194,47 @@ def integrate(level: Level, prior: TopPrior, rows: int, columns: int) -> TopPost
         places = [place for place, _ in placed]
         if all(enough for _, enough in placed):
             break
-    final = places[0].block(rows, columns), places[1].block(rows, columns)
-    return _judged(_log_posterior(level, prior, final), final, level.log_largest, maximum)
+    sizes = np.array([rows, columns, rows, columns])
+    for refinement in range(_REFINEMENTS + 1):
+        final = places[0].block(*sizes[:2].tolist()), places[1].block(*sizes[2:].tolist())
+        log_density = _log_posterior(level, prior, final)
+        errors = _errors(final, np.exp(log_density - log_density.max()))
+        coarse = errors > _FINE
+        if refinement == _REFINEMENTS or not coarse.any():
+            break
+        sizes = np.where(coarse, 2 * sizes - 1, sizes)
+    return _judged(log_density, final, level.log_largest, float(errors.max()), maximum)
 
 
-def _judged(
-    log_density: Float[np.ndarray, "nodes others"],
-    blocks: tuple[Block, Block],
-    constant: float,
-    maximum: Maximum,
-) -> TopPosterior:
-    peak = log_density.max()
-    weights = np.exp(log_density - peak)
-    total = weights.sum()
+def _errors(
+    blocks: tuple[Block, Block], weights: Float[np.ndarray, "nodes others"]
+) -> Float[np.ndarray, "4"]:
+    """What every second row and column of each block would change, in standard deviations."""
     exact = _compared(blocks, weights)
     unit = np.ones(7)
     unit[[1, 4]] = np.exp(exact[[2, 5]])
-    shape = (*blocks[0].points.shape[:2], *blocks[1].points.shape[:2])
-    each = weights.reshape(shape)
-    worst = 0.0
+    each = weights.reshape(*blocks[0].points.shape[:2], *blocks[1].points.shape[:2])
+    errors = np.empty(4)
     for axis in range(4):
         half: list[slice] = [slice(None)] * 4
         half[axis] = slice(None, None, 2)
         thinned = np.zeros_like(each)
         thinned[tuple(half)] = 2 * each[tuple(half)]
         coarse = _compared(blocks, thinned.reshape(weights.shape))
-        worst = max(worst, float(np.abs((coarse - exact) / unit).max()))
+        errors[axis] = np.abs((coarse - exact) / unit).max()
+    return errors
+
+
+def _judged(
+    log_density: Float[np.ndarray, "nodes others"],
+    blocks: tuple[Block, Block],
+    constant: float,
+    error: float,
+    maximum: Maximum,
+) -> TopPosterior:
+    weights = np.exp(log_density - log_density.max())
+    total = weights.sum()
+    each = weights.reshape(*blocks[0].points.shape[:2], *blocks[1].points.shape[:2])
     edges = 0.0
     for axis in range(4):
         others = tuple(a for a in range(4) if a != axis)
@@ -220,4 +242,4 @@ def _judged(
         at_zero = axis in (0, 2) and blocks[axis // 2].x[0] == 0
         edges += float(mass[-1] + (0.0 if at_zero else mass[0]))
     log_evidence = float(logsumexp(log_density)) + constant
-    return TopPosterior(blocks, weights / total, log_evidence, worst, edges, maximum)
+    return TopPosterior(blocks, weights / total, log_evidence, error, edges, maximum)

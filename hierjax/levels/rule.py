@@ -16,6 +16,10 @@ __all__ = ["Block", "Placement", "first_placement", "next_placement"]
 # How many standard deviations columns reach, and by how many nats density falls at the last row.
 _REACH, _FALL = 5.5, 15.0
 _SMALL = 1e-4
+# Columns that end with more than this share of the weight did not reach far enough.
+_EDGE = 1e-4
+# A row whose weight is narrower than so many steps may have been missed.
+_NARROW = 0.4
 
 
 @dataclass(frozen=True)
@@ -91,25 +95,39 @@ class Block:
 
 
 def first_placement(
-    maximum: Float[np.ndarray, "2"], error: Float[np.ndarray, "2"], labs: int
+    maximum: Float[np.ndarray, "2"],
+    error: Float[np.ndarray, "2"],
+    mode: Float[np.ndarray, "labs"],
+    spread: Float[np.ndarray, "labs"],
 ) -> Placement:
     """Nodes about a maximum, as wide as curvature tells.
+
+    Given the labs' standard deviation tau, their mean is placed as normal likelihoods would have
+    it: by all labs' modes, each with the precision 1 / (spread^2 + tau^2).
 
     Args:
         maximum: Mean and standard deviation of the labs' coordinates.
         error: Standard errors of both.
-        labs: How many.
+        mode: Of each lab's likelihood.
+        spread: Its standard deviation. Two labs tell standard deviations from 0 that are larger
+            than both of theirs.
     """
     (mean, sd), (mean_error, sd_error) = map(float, maximum), map(float, error)
-    scale = max(abs(sd), sd_error)
+    scale = min(max(abs(sd), sd_error), float(np.sort(spread)[:2][-1]))
     x = float(np.arcsinh(abs(sd) / scale))
     wide = min(sd_error / (scale * float(np.cosh(x))), 1.5)
     low, high = max(0.0, x - 6 * wide), x + 7 * wide
     low = 0.0 if low < 0.5 * wide else low
-    known = np.linspace(low, high, 12)
-    noise = max(labs * mean_error**2 - sd**2, 0.05 * labs * mean_error**2)
-    widths = mean_error * np.sqrt(((scale * np.sinh(known)) ** 2 + noise) / (sd**2 + noise))
-    return Placement(scale, low, high, known, np.full(12, mean), widths)
+    known = np.linspace(0.0, high + 3.0, 24)
+    tau = np.append(scale * np.sinh(known), sd)
+    precision = 1 / (spread**2 + tau[:, None] ** 2)
+    total = precision.sum(axis=1)
+    center = precision @ mode / total
+    # At the maximum itself both are known.
+    ratio = np.minimum(total[-1] / total[:-1], 1.0)
+    centers = center[:-1] + ratio * (mean - center[-1])
+    widths = mean_error * np.sqrt(total[-1] / total[:-1])
+    return Placement(scale, low, high, known, centers, widths)
 
 
 def next_placement(
@@ -123,7 +141,7 @@ def next_placement(
         weights: What of the posterior each has, the rule's weights included.
 
     Returns:
-        The next placement, and whether rows reached far enough already.
+        The next placement, and whether these were well placed already.
     """
     x, mean = block.x, block.points[..., 0]
     by_row = np.maximum(weights.sum(axis=1), 1e-300)
@@ -137,7 +155,9 @@ def next_placement(
     kept = log_density > -_FALL
     first, last = int(np.argmax(kept)), len(x) - 1 - int(np.argmax(kept[::-1]))
     step = x[1] - x[0]
-    enough = True
+    counts = log_density > -2 * _FALL
+    enough = bool(weights[:, [0, -1]].sum() < _EDGE * weights.sum())
+    enough &= bool(np.all(width[counts] > _NARROW * block.step[counts]))
     low, high = x[first], x[last]
     if first > 0:
         low = x[first - 1]
@@ -154,11 +174,13 @@ def next_placement(
             False,
         )
     low = 0.0 if low < step else low
-    counts = log_density > -2 * _FALL
-    return (
-        Placement(placement.scale, low, high, x[counts], center[counts], width[counts]),
-        enough,
-    )
+    ends = x[counts][[0, -1]]
+    rest = (placement.known < ends[0]) | (placement.known > ends[1])
+    pairs = (placement.known, x), (placement.center, center), (placement.width, width)
+    known, center, width = (np.concatenate([old[rest], new[counts]]) for old, new in pairs)
+    order = np.argsort(known)
+    placed = Placement(placement.scale, low, high, known[order], center[order], width[order])
+    return placed, enough
 
 
 def _beyond(edge: float, inner: float, step: float, most: float) -> float:

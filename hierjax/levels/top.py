@@ -22,7 +22,7 @@ from hierjax.levels.surface import (
     surfaces,
 )
 
-__all__ = ["FLOOR", "Level", "Maximum", "ascend", "each_chunk", "log_integrals"]
+__all__ = ["FLOOR", "Level", "Maximum", "ascend", "each_chunk", "log_integrals", "units"]
 
 Scalar = Float[Array, ""]
 Vector = Float[np.ndarray, "4"]
@@ -224,6 +224,24 @@ def _start(level: Level, unit: Vector) -> Vector:
     return top
 
 
+def units(level: Level, prior: TopPrior) -> Vector:
+    """What each coordinate above the labs is measured in.
+
+    Standard deviations have the scale of their hyperprior; means what one lab says of them, whose
+    likelihood may be far wider than labs differ.
+
+    Args:
+        level: The labs.
+        prior: Hyperprior.
+
+    Returns:
+        Four lengths.
+    """
+    error = np.asarray(level.every.spread, np.float64)
+    typical = np.sqrt(1 / np.mean(1 / (error**2 + prior.scales**2), axis=0))
+    return np.stack([np.minimum(typical, prior.sds), prior.scales], axis=1).ravel()
+
+
 def ascend(level: Level, prior: TopPrior, posterior: bool) -> Maximum:
     """Newton's ascent of the labs' likelihood, or of the posterior density.
 
@@ -238,7 +256,7 @@ def ascend(level: Level, prior: TopPrior, posterior: bool) -> Maximum:
     Returns:
         The maximum.
     """
-    unit = np.repeat(prior.scales, 2)
+    unit = units(level, prior)
     center = np.array([prior.centers[0], 0.0, prior.centers[1], 0.0])
     width = np.array([prior.sds[0], prior.scales[0], prior.sds[1], prior.scales[1]])
 
@@ -253,6 +271,8 @@ def ascend(level: Level, prior: TopPrior, posterior: bool) -> Maximum:
         return value, gradient, hessian
 
     top = _start(level, unit)
+    if posterior:  # moments may be far from where a narrow hyperprior allows
+        top[1::2] = np.minimum(top[1::2], prior.scales)
     value, gradient, hessian = function(top)
     decrement = np.inf
     for iteration in range(_ITERATIONS):

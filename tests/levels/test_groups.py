@@ -187,5 +187,3 @@ def test_bad_input_is_named():
         hj.GroupHyperprior(location_spread=0.0)
     with pytest.raises(DataError, match="found 'z'"):
         hj.fit_groups(grouped).predict(1, 2, group="z")
-    with pytest.raises(ConfigError, match="precision"):
-        hj.fit_groups(grouped, precision="half")
