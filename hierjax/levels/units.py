@@ -24,6 +24,7 @@ Scalar = Float[Array, ""]
 # Nodes of a unit's place, how far they reach in hyperbolic sines of its spread, and the least
 # width of a component in their steps.
 _SIZE, _REACH, _LEAST = 96, 4.0, 0.8
+_ROWS = 24  # of a lab's nodes
 # Units that one call takes; others are filled up or split.
 _BATCHES = (16, 1024)
 
@@ -43,9 +44,10 @@ class Mixtures(NamedTuple):
 
     @classmethod
     def of_lattice(cls, labs: LabPosteriors) -> "Mixtures":
-        """The nodes of labs' posteriors, every second row of them."""
-        location, weights = labs.location[:, ::2], labs.weights[:, ::2]
-        w = np.broadcast_to(labs.log_concentration[:, ::2, None], location.shape)
+        """The nodes of labs' posteriors; of very many rows every second one."""
+        kept = slice(None, None, max(1, labs.weights.shape[1] // _ROWS))
+        location, weights = labs.location[:, kept], labs.weights[:, kept]
+        w = np.broadcast_to(labs.log_concentration[:, kept, None], location.shape)
         _, gaps = labs.columns.values(location.shape[2])
         points = np.stack([location, w], axis=-1)
         shape = len(location), -1
@@ -53,7 +55,7 @@ class Mixtures(NamedTuple):
         return cls(
             points.reshape(*shape, 2),
             weights / weights.sum(axis=1, keepdims=True),
-            gaps[:, ::2].reshape(shape),
+            gaps[:, kept].reshape(shape),
         )
 
     @classmethod
