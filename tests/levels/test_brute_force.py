@@ -6,6 +6,8 @@ from brute_force import solve
 
 import hierjax as hj
 
+pytestmark = pytest.mark.slow
+
 PRIOR = {
     "beta_binomial": ((-1.0, 1.0, 0.7), (3.0, 1.0, 0.7)),
     "gamma_poisson": ((-1.0, 1.0, 0.7), (2.0, 1.0, 0.7)),

@@ -54,6 +54,7 @@ def test_a_new_unit_without_news_is_its_lab(fitted):
     assert new["high"][0] - new["low"][0] > predicted["high"][0] - predicted["low"][0]
 
 
+@pytest.mark.slow
 def test_a_small_lab_shrinks_to_the_population_more_than_a_large_one():
     rest = simulated("beta_binomial", 10, 20, seed=3)
     shrunk = []
@@ -116,6 +117,7 @@ def test_type2_mle_reports_labs_that_do_not_differ():
     assert np.isfinite(found.groups()["mean"]).all()
 
 
+@pytest.mark.slow
 def test_type2_mle_is_a_maximum_with_standard_errors():
     data = simulated("gamma_poisson", 40, 20, seed=2)
     found = hj.fit_groups(data, method=hj.GroupType2MLE())
@@ -126,6 +128,7 @@ def test_type2_mle_is_a_maximum_with_standard_errors():
     np.testing.assert_allclose(summary["sd"] / posterior["sd"], 1, atol=0.4)
 
 
+@pytest.mark.slow
 def test_sizes_from_1_to_100_000_and_labs_without_interior_counts():
     generator = np.random.default_rng(4)
     sizes = (1, 1, 3, 100, 100_000)
