@@ -18,7 +18,7 @@ class HostGamma:
     widest = 1.0
     edges = (True, False)
     has_ratios = True
-    parameter_words = "rate of {value} in {size}"
+    parameter_words = "rate of {value} in {size:.10g}"
     nothing = (0, 0.0)
 
     @staticmethod

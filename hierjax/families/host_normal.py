@@ -17,7 +17,7 @@ class HostNormal:
     widest = np.inf
     edges = (False, False)
     has_ratios = False
-    parameter_words = "effect of {value} with error {size}"
+    parameter_words = "effect of {value:.10g} with error {size:.10g}"
     nothing = (0.0, np.inf)
 
     @staticmethod
