@@ -3,7 +3,6 @@
 import jax
 import numpy as np
 import pytest
-from compilation import compilations
 from simulated import simulated
 
 import hierjax as hj
@@ -168,13 +167,6 @@ def test_two_precisions_agree():
     a, b = double.summary(), single.summary()
     np.testing.assert_allclose((a["mean"] - b["mean"]) / a["sd"], 0, atol=0.01)
     np.testing.assert_allclose(a["sd"] / b["sd"], 1, atol=0.01)
-
-
-def test_other_data_of_the_same_shape_compile_nothing():
-    hj.fit_groups(simulated("beta_binomial", 4, 6, seed=1)).units()
-    with compilations() as found:
-        hj.fit_groups(simulated("beta_binomial", 4, 6, seed=2)).units()
-    assert not [event for event in found if event.startswith("backend_compile")]
 
 
 def test_bad_input_is_named():
