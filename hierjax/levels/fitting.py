@@ -76,7 +76,7 @@ def fit_groups(
         >>> data = hj.Counts([1, 2, 1, 5, 6, 4, 2, 3, 4], [20] * 9, groups=labs)
         >>> fitted = hj.fit_groups(data)
         >>> fitted.groups()["mean"].round(2).tolist()
-        [0.11, 0.22, 0.15]
+        [0.1, 0.22, 0.15]
     """
     if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
