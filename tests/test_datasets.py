@@ -11,6 +11,8 @@ from hierjax import datasets
 from hierjax.counts import Counts
 from hierjax.datasets import simulate
 from hierjax.errors import ConfigError, DataError
+from hierjax.measurements import Measurements
+from hierjax.poisson_events import Events
 
 # Checks of simulated values fail by chance with this probability each; the keys are fixed, so
 # they fail always or never, and this is how often a correct simulator would have to be excused.
@@ -40,12 +42,15 @@ def test_the_current_experiment_is_the_71st():
 def test_datasets_are_loaded_by_name():
     assert datasets.load("rat_tumors") == datasets.rat_tumors()
     assert datasets.load("rat_tumors_71") == datasets.rat_tumors(current=True)
-    assert all(isinstance(datasets.load(name), Counts) for name in datasets.DATASETS)
+    families = {"pumps": Events, "eight_schools": Measurements, "simulated_counties": Events}
+    for name in datasets.DATASETS:
+        assert type(datasets.load(name)) is families.get(name, Counts)
 
 
 def test_an_unknown_dataset_is_refused_with_the_nearest_name():
     message = (
-        "^dataset: expected one of rat_tumors, rat_tumors_71, found 'rat_tumours'; "
+        "^dataset: expected one of rat_tumors, rat_tumors_71, pumps, eight_schools, "
+        "simulated_counties, found 'rat_tumours'; "
         r"did you mean 'rat_tumors'\?$"
     )
     with pytest.raises(ConfigError, match=message):
