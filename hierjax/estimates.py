@@ -69,7 +69,8 @@ class Estimates(Fitted):
         if counts.frame is None:
             return table
         answers = {name: table[name] for name in table if name not in self._counted}
-        return attach(counts.frame, *counts.pair, answers)
+        values, sizes = counts.pair
+        return attach(counts.frame, values, sizes, answers)
 
     def unit_table(self, level: float = 0.9, interval: str = "equal_tailed") -> Table:
         """Posterior of every unit's rate or effect, beside its data.
@@ -89,7 +90,8 @@ class Estimates(Fitted):
             ConfigError: If the level is not inside (0, 1), or there is no such interval.
         """
         counts = self.counts
-        answer = self._answer(*counts.pair, level, interval)
+        values, sizes = counts.pair
+        answer = self._answer(values, sizes, level, interval)
         return Table({**self._counted, "raw_rate": counts.raw, **answer})
 
     def predict(

@@ -19,7 +19,7 @@ class HostGamma:
     edges = (True, False)
     has_ratios = True
     parameter_words = "rate of {value} in {size}"
-    nothing = (0, 0.0)
+    nothing: tuple[float, float] = (0, 0.0)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:

@@ -18,7 +18,7 @@ class HostNormal:
     edges = (False, False)
     has_ratios = False
     parameter_words = "effect of {value} with error {size}"
-    nothing = (0.0, np.inf)
+    nothing: tuple[float, float] = (0.0, np.inf)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:
