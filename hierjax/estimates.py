@@ -227,7 +227,7 @@ class Estimates(Fitted):
         """
         size, y, n = self._next(new_trials, successes, trials, columns)
         asked = np.atleast_1d(np.asarray(outcomes, np.float64))
-        least, most = self.model.family.on_host.outcomes_within(size)
+        least, most = self.model.family.on_host.outcomes_within(float(size))
         wrong = asked[~((asked >= least) & (asked <= most))]
         if self.model.family.support != "reals":
             wrong = np.append(wrong, asked[asked != np.floor(asked)])

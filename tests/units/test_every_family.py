@@ -16,6 +16,9 @@ from hierjax.units.exceedance import above_population_mean
 from hierjax.units.prediction import draw_values, most_events, predict_values
 from hierjax.units.ranks import draw_ranks, integrate_ranks
 
+# Compiling takes most of the time.
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("name", list(FAMILIES))
 LEVELS = np.array([0.05, 0.5, 0.95])
 
@@ -111,8 +114,10 @@ def test_above_the_population_mean(name):
     _, most = FAMILIES[name].on_host.statistic(EXAMPLES[name].values, EXAMPLES[name].sizes)
     for j, pair in enumerate(pairs):
         unit = oracle(name, pair)
-        # Of a unit known far better than the mean it is a step, which the mixture smooths.
-        error = 2e-5 if weight[j] < 10 * most.max() else 1e-2
+        # The mixture has fewer points than the lattice, chosen for thresholds that do not move
+        # with them. Of a unit known far better than the mean both are sums of steps at the points'
+        # means, of up to 0.004 each.
+        error = 5e-6 if weight[j] < 10 * most.max() else 6e-3
         assert found[j] == pytest.approx(unit.weights @ unit.each.sf(means), abs=error)
 
 
