@@ -75,7 +75,7 @@ def test_shortest_intervals(name):
         assert unit.cdf(high) - unit.cdf(low) == pytest.approx(0.8, abs=1e-7)
         # Where shapes below one have a spike at 0, an end at 1e-227 is at the limit.
         if low > FAMILIES[name].limits[0] + 1e-100:
-            assert unit.pdf(low) == pytest.approx(unit.pdf(high), rel=2e-3)
+            assert unit.pdf(low) == pytest.approx(unit.pdf(high), rel=1e-5)
         else:
             assert unit.pdf(high) < unit.pdf(high / 2)
 
@@ -87,7 +87,10 @@ def test_density(name):
         at = np.array([unit.quantile(level) for level in (0.01, 0.3, 0.5, 0.9)])
         with jax.enable_x64(True):
             found = answers(name).density(*pair, at)
-        np.testing.assert_allclose(found, [unit.pdf(c) for c in at], rtol=1e-5)
+        # Of effects the lattice's nearly pooled points are spikes, of 5e-6 here, which mixtures
+        # widen to overlap.
+        allowed = 1e-5 if name == "normal_normal" else 1e-8
+        np.testing.assert_allclose(found, [unit.pdf(c) for c in at], rtol=allowed)
 
 
 @EVERY
@@ -276,7 +279,7 @@ def test_complete_pooling(name):
     point = HyperPosterior(np.array([[[u, np.inf]]]), np.ones((1, 1)))
     units = Units(family, point, False, np.float64)
     pairs, y, n = asked(name)
-    mean = float(family.host_parameter_at(u))
+    mean = float(family.on_host.parameter_at(u))
     moments, ends = units.moments(y, n), units.intervals(y, n, 0.9)
     np.testing.assert_allclose(moments["mean"], mean, rtol=1e-12)
     np.testing.assert_array_equal(moments["sd"], 0.0)
