@@ -2,7 +2,7 @@
 
 import pytest
 
-_SLOW_PAGES = ("batches.md", "studies.md")
+_SLOW_PAGES = ("batches.md", "families.md", "groups.md", "studies.md")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -9,6 +9,7 @@ from hierjax.errors import ConfigError, DataError, HierjaxError, did_you_mean
 
 __all__ = [
     "among",
+    "counts_hyperprior",
     "counts_model",
     "inside",
     "of_kind",
@@ -158,6 +159,24 @@ def counts_model(model: Any, where: str) -> None:
         raise ConfigError(
             f"model: expected the family beta_binomial, as {where} know no other, "
             f"found {model.family.name}"
+        )
+
+
+def counts_hyperprior(hyperprior: Any, where: str) -> None:
+    """Refuses a hyperprior of another family than the beta-binomial, where that alone is known.
+
+    Args:
+        hyperprior: Density of hyperparameters; one that names no family will do.
+        where: What knows no other family.
+
+    Raises:
+        ConfigError: If its family is another.
+    """
+    family = getattr(hyperprior, "family", "beta_binomial")
+    if family != "beta_binomial":
+        raise ConfigError(
+            f"hyperprior: expected one for the family beta_binomial, as {where} know no other, "
+            f"found {type(hyperprior).__name__}, which is for {family}"
         )
 
 

@@ -17,7 +17,7 @@ __all__ = ["Part", "checks", "questions"]
 
 _MOST_ROWS = 25
 _CHECKS = {
-    "zeros": "Units without a success",
+    "zeros": "Units without {}",
     "largest_rate": "Largest raw rate",
     "variance_of_rates": "Variance of raw rates",
     "smallest": "Smallest measurement",
@@ -187,16 +187,16 @@ def checks(run: RunRecord) -> list[list[str]]:
     Returns:
         One row a check: what, observed, mean, low, high, tail probability.
     """
-    return list(_check_rows([] if run.checks is None else run.checks.rows()))
+    return list(_check_rows([] if run.checks is None else run.checks.rows(), _words(run).one))
 
 
-def _check_rows(rows: Iterable[dict[str, Any]]) -> Iterator[list[str]]:
+def _check_rows(rows: Iterable[dict[str, Any]], one: str) -> Iterator[list[str]]:
     for row in rows:
         width = 0.3 * (row["high"] - row["low"])
         places = common_decimals([width], 2) if width > 0 else 2
         names = ("observed", "mean", "low", "high")
         yield [
-            _CHECKS.get(row["check"], str(row["check"])),
+            _CHECKS.get(row["check"], str(row["check"])).format(one),
             *(number(row[name], places) for name in names),
             probability(row["tail_probability"]),
         ]

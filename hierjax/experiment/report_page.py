@@ -73,10 +73,23 @@ def figures_in(
     return found
 
 
+# The hyperparameters as the model's formulas have them.
+_SYMBOLS = {
+    "shape_rate": {"shape": "a", "rate": "b"},
+    "mean_concentration": {"mean": "a / b", "concentration": "b"},
+    "mean_scale": {"mean": "μ", "scale": "τ"},
+}
+
+
 def hyperprior_lines(hyperprior: Any) -> list[str]:
     """A hyperprior in words, one line for each parameter that has a distribution of its own."""
     parts = vars(hyperprior).items()
-    lines = [f"{name} ~ {distribution_text(part)}" for name, part in parts if not is_number(part)]
+    symbols = _SYMBOLS.get(str(hyperprior.kind), {})
+    lines = [
+        f"{symbols.get(name, name)} ~ {distribution_text(part)}"
+        for name, part in parts
+        if not is_number(part)
+    ]
     if lines:
         return lines
     settings = ", ".join(f"{name} {part:g}" for name, part in parts if part is not None)

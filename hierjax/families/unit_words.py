@@ -20,6 +20,7 @@ class UnitWords(NamedTuple):
         chance: What a value's error comes from.
         data: What a unit's data are called.
         value: What an observed value is called.
+        one: One of what units of value zero lack.
         weighs: As how much data of its own all others weigh in a unit's estimate.
         population: Symbols of the population's parameters.
         size_of_unit: Heading of sizes.
@@ -40,6 +41,7 @@ class UnitWords(NamedTuple):
     chance: str
     data: str
     value: str
+    one: str
     weighs: str
     population: str
     size_of_unit: str
@@ -61,6 +63,7 @@ SUCCESSES = UnitWords(
     chance="trials",
     data="counts",
     value="count",
+    one="a success",
     weighs="{} trials of its own",
     population="α and β",
     size_of_unit="Trials of a unit",
@@ -85,6 +88,7 @@ EVENTS = UnitWords(
     chance="exposure",
     data="events",
     value="number of events",
+    one="an event",
     weighs="an exposure of its own of {}",
     population="a and b",
     size_of_unit="Exposure of a unit",
@@ -109,6 +113,7 @@ MEASUREMENTS = UnitWords(
     chance="measurement",
     data="data",
     value="measurement",
+    one="a measurement",
     weighs="one measurement of its own with error {}",
     population="μ and τ",
     size_of_unit="Errors",

@@ -18,9 +18,12 @@ __all__ = ["loo_pit", "posterior_predictive"]
 _FINE = 400
 _BINS = 28
 _WORDS = {
-    "zeros": "units without a success",
+    "zeros": "units without {}",
     "largest_rate": "largest raw rate",
     "variance_of_rates": "variance of raw rates",
+    "smallest": "smallest measurement",
+    "largest": "largest measurement",
+    "variance": "variance of measurements",
 }
 
 
@@ -69,9 +72,9 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     ax.plot(fine, difference, color=color, label=f"{int(used.sum()):,} units")
     largest = 1.15 * max(float(np.abs(difference).max()), float((high - levels).max()))
     ax.set(xlim=(0, 1), ylim=(-largest, largest))
-    ax.set(
-        xlabel="place of the unit's count in its prediction", ylabel="share of units, less expected"
-    )
+    value = fit.model.family.unit_words.value
+    ax.set_xlabel(f"place of the unit's {value} in its prediction")
+    ax.set_ylabel("share of units, less expected")
     ax.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10]))
     outside_legend(ax, 2)
     return ax
@@ -126,7 +129,8 @@ def posterior_predictive(
     top = 1.12 * float(heights.max())
     ax.hlines(0.02 * top, row["low"], row["high"], color=color, linewidth=3.0)
     ax.axvline(observed, color=INK, linewidth=1.6, label="observed")
-    ax.set_title(_WORDS.get(statistic, statistic), fontsize=10, pad=22)
+    title = _WORDS.get(statistic, statistic).format(fit.model.family.unit_words.one)
+    ax.set_title(title, fontsize=10, pad=22)
     said = f"observed {observed:.3g}; P(≥) = {row['tail_probability']:.2g}"
     place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     ax.annotate(said, (0, 1), (0, 8), fontsize=9, **place)

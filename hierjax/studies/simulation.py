@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int64, Key
 from scipy.special import expit
 
-from hierjax.asked import of_kind, whole_number
+from hierjax.asked import counts_hyperprior, of_kind, whole_number
 from hierjax.batch.data_sets import DataSets
 from hierjax.counts import Counts
 from hierjax.datasets.populations import Population
@@ -16,6 +16,7 @@ from hierjax.datasets.trials import TrialsDistribution
 from hierjax.errors import DataError, ModelError
 from hierjax.hyperpriors import Hyperprior
 from hierjax.keys import require_key
+from hierjax.observations import Observations
 
 __all__ = ["Simulated", "simulate_batch", "simulate_like", "simulate_prior"]
 
@@ -138,8 +139,8 @@ def simulate_prior(
     Raises:
         ModelError: If the hyperprior is improper.
         TypeError: If the key is not a single typed key.
-        ConfigError: If units or data sets are not whole numbers of at least 2 and 1, or the
-            trials are none.
+        ConfigError: If units or data sets are not whole numbers of at least 2 and 1, the trials
+            are none, or the hyperprior is another family's.
 
     Example:
         >>> import jax
@@ -153,6 +154,7 @@ def simulate_prior(
         >>> found, found.coordinates.shape
         (Simulated(data_sets=100, units=10), (100, 2))
     """
+    counts_hyperprior(hyperprior, "studies")
     sample = getattr(hyperprior, "sample", None)
     if not hyperprior.proper or sample is None:
         raise ModelError(
@@ -175,7 +177,7 @@ def simulate_prior(
 
 def simulate_like(
     key: Key[Array, ""],
-    counts: Counts,
+    counts: Observations,
     coordinates: Float[np.ndarray, "2"],
     data_sets: int,
 ) -> Simulated:
@@ -198,7 +200,7 @@ def simulate_like(
         TypeError: If the key is not a single typed key.
         ConfigError: If data sets are not a whole number of at least 1.
         ModelError: If the coordinates are no population's.
-        DataError: If units are weighted.
+        DataError: If the data are no counts, or units are weighted.
 
     Example:
         >>> import jax
@@ -207,6 +209,11 @@ def simulate_like(
         >>> simulate_like(jax.random.key(0), rats, np.array([-1.8, 2.8]), data_sets=100)
         Simulated(data_sets=100, units=70)
     """
+    if not isinstance(counts, Counts):
+        raise DataError(
+            "counts: expected Counts, as studies know no other family, "
+            f"found {type(counts).__name__}"
+        )
     truth = np.asarray(coordinates, np.float64)
     if truth.shape != (2,) or not np.isfinite(truth[0]) or not truth[1] > -np.inf:
         raise ModelError(

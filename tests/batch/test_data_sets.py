@@ -54,3 +54,10 @@ def test_no_data_sets_and_weighted_units_are_refused():
     weighted = hj.Counts([1, 2], [3, 4], weights=[1.0, 2.0])
     with pytest.raises(DataError, match="data set 1: expected units without weights"):
         hj.DataSets.of([hj.Counts([1, 2], [3, 4]), weighted])
+
+
+@pytest.mark.parametrize("data", [hj.datasets.pumps(), hj.datasets.eight_schools()])
+def test_other_families_are_refused(data):
+    message = "data set 1: expected Counts, as batches know no other family, found "
+    with pytest.raises(DataError, match=message + type(data).__name__):
+        hj.DataSets.of([hj.Counts([1, 2], [3, 4]), data])

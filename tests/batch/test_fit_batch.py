@@ -10,6 +10,7 @@ from scipy.stats import kstest, norm
 import hierjax as hj
 from hierjax.batch import fitting
 from hierjax.errors import ConfigError, InferenceError
+from hierjax.families import FAMILIES
 
 KEY = jax.random.key(0)
 SHORT = hj.CollapsedGibbs(chains=4, warmup=100, draws=100)
@@ -262,6 +263,11 @@ def test_progress_ends_with_all(batch):
         ({"method": SHORT, "draws": 401}, ConfigError, "draws: expected at most 400"),
         ({"draws": 9, "rates": (5,), "key": KEY}, ConfigError, "a data set of 5 units, found 5"),
         ({"chunk": 10**9}, ConfigError, "chunk: expected data sets that fit into"),
+        (
+            {"model": hj.Model(FAMILIES["gamma_poisson"])},
+            ConfigError,
+            "expected the family beta_binomial, as batches know no other, found gamma_poisson",
+        ),
     ],
 )
 def test_what_is_refused(batch, settings, error, message):

@@ -14,7 +14,9 @@ from figure_fits import five_fits, point_fit, record, sampled_fit
 
 import hierjax as hj
 from hierjax.experiment.report import render, write_report
+from hierjax.experiment.report_page import hyperprior_lines
 from hierjax.experiment.rounding import number
+from hierjax.hyperpriors import MeanScale, ShapeRate
 
 PIXEL = b"\x89PNG not looked at"
 VOID = {"meta", "link", "img", "br"}
@@ -281,3 +283,14 @@ def test_a_run_that_found_nothing_says_so(run):
     text = " ".join(Page(render(nothing, {})).texts)
     assert "No method found anything" in text
     assert "not positive" in text
+
+
+@pytest.mark.parametrize(
+    ("prior", "lines"),
+    [
+        (ShapeRate(dist.Exponential(1.0), dist.Gamma(0.1, 1.0)), ["a ~ Exponential", "b ~ Gamma"]),
+        (MeanScale(dist.Normal(0.0, 5.0), dist.HalfCauchy(5.0)), ["μ ~ Normal", "τ ~ HalfCauchy"]),
+    ],
+)
+def test_hyperparameters_have_the_symbols_of_the_model(prior, lines):
+    assert [line.partition("(")[0] for line in hyperprior_lines(prior)] == lines

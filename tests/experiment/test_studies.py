@@ -338,5 +338,10 @@ def test_what_cannot_be_done_is_refused_before_anything_is(given, changes, messa
     assert "\n" not in str(caught.value)
 
 
+def test_data_of_other_families_are_refused():
+    with pytest.raises(ConfigError, match=r"like: .*, found those of gamma_poisson"):
+        prepared({"kind": "coverage", "like": {"dataset": "pumps"}, "methods": COVERAGE["methods"]})
+
+
 def test_memory_is_known():
     assert host_memory() > 2**28

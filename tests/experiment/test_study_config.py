@@ -106,6 +106,16 @@ def test_data_to_be_like(tmp_path):
     assert "simulate" not in resolved(config)
 
 
+@pytest.mark.parametrize("given", [COVERAGE, CALIBRATION, COMPARISON])
+def test_other_families_are_refused(given):
+    message = refused(given, "model.family=gamma_poisson")
+    assert message.endswith(
+        "model.family=gamma_poisson: expected beta_binomial, found 'gamma_poisson'"
+    )
+    message = refused(given, "model.hyperprior={kind: mean_scale}")
+    assert "model.hyperprior.kind: expected one of mean_concentration, power_law, shapes" in message
+
+
 def test_every_kind_has_a_schema():
     schema = json_schema()
     assert [branch["$ref"].rsplit("/", 1)[1] for branch in schema["oneOf"]] == [

@@ -10,6 +10,7 @@ import pytest
 
 import hierjax as hj
 from hierjax.errors import ConfigError
+from hierjax.families import FAMILIES
 from hierjax.studies import comparison
 from hierjax.studies.comparison import COLUMNS, Compared, compare
 from hierjax.studies.comparison_worker import measured, peak_megabytes
@@ -156,6 +157,10 @@ def test_a_platform_that_is_not_there_is_missing(batch):
         ({"platforms": []}, "expected at least one method, platform and precision"),
         ({"methods": {}}, "expected at least one method, platform and precision"),
         ({"methods": {"few": Compared(hj.Moments(), SIZE + 1)}}, f"from 1 to {SIZE}, found 7"),
+        (
+            {"model": hj.Model(FAMILIES["normal_normal"])},
+            "expected the family beta_binomial, as studies know no other, found normal_normal",
+        ),
         (
             {"methods": {"exact": Compared(hj.Quadrature(), None, "corrected")}},
             "empirical_bayes",

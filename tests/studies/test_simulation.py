@@ -16,7 +16,7 @@ from hierjax.datasets.populations import (
     UniformTrials,
 )
 from hierjax.errors import ConfigError, DataError, ModelError
-from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
+from hierjax.hyperpriors import MeanConcentration, PowerLaw, ShapeRate, Shapes
 from hierjax.studies.simulation import simulate_batch, simulate_like, simulate_prior
 
 KEY = jax.random.key(0)
@@ -183,3 +183,16 @@ def test_bad_settings_are_refused_before_anything_is_drawn():
     for eta in ([np.nan, 2.0], [0.0, -np.inf], [0.0, np.nan]):
         with pytest.raises(ModelError, match="coordinates: expected a finite logit mean"):
             simulate_like(KEY, hj.Counts([1, 2], [9, 9]), np.array(eta), 3)
+
+
+def test_other_families_are_refused():
+    trials, prior = FixedTrials(9), ShapeRate(dist.Exponential(1.0), dist.Gamma(0.1, 1.0))
+    message = (
+        "hyperprior: expected one for the family beta_binomial, as studies know no other, "
+        "found ShapeRate, which is for gamma_poisson"
+    )
+    with pytest.raises(ConfigError, match=message):
+        simulate_prior(KEY, prior, units=5, trials=trials, data_sets=3)
+    message = "counts: expected Counts, as studies know no other family, found Events"
+    with pytest.raises(DataError, match=message):
+        simulate_like(KEY, hj.datasets.pumps(), np.array([-1.0, 2.0]), 3)
