@@ -21,7 +21,8 @@ class Draws(Fitted):
     """Densities and draws, asked of a fit."""
 
     def _tally(self) -> Any:
-        return self.model.family.tally(*self.counts.pair, self.counts.weights, self.dtype)
+        values, sizes = self.counts.pair
+        return self.model.family.tally(values, sizes, self.counts.weights, self.dtype)
 
     def log_posterior(self, points: Float[np.ndarray, "*batch 2"]) -> Float[np.ndarray, "*batch"]:
         """Unnormalised log-posterior density at given working coordinates."""
@@ -91,7 +92,8 @@ class Draws(Fitted):
         """
         key_points, key_rates = jax.random.split(require_key(key))
         points = self.sample(draws, key_points)
-        return points, draw_parameters(self.model.family, points, *self.counts.pair, key_rates)
+        values, sizes = self.counts.pair
+        return points, draw_parameters(self.model.family, points, values, sizes, key_rates)
 
 
 @jax.jit

@@ -69,7 +69,8 @@ class Estimates(Fitted):
         if counts.frame is None:
             return table
         answers = {name: table[name] for name in table if name not in self._counted}
-        return attach(counts.frame, *counts.pair, answers)
+        values, sizes = counts.pair
+        return attach(counts.frame, values, sizes, answers)
 
     def unit_table(self, level: float = 0.9, interval: str = "equal_tailed") -> Table:
         """Posterior of every unit's rate or effect, beside its data.
@@ -89,7 +90,8 @@ class Estimates(Fitted):
             ConfigError: If the level is not inside (0, 1), or there is no such interval.
         """
         counts = self.counts
-        answer = self._answer(*counts.pair, level, interval)
+        values, sizes = counts.pair
+        answer = self._answer(values, sizes, level, interval)
         return Table({**self._counted, "raw_rate": counts.raw, **answer})
 
     def predict(
@@ -225,7 +227,7 @@ class Estimates(Fitted):
         """
         size, y, n = self._next(new_trials, successes, trials, columns)
         asked = np.atleast_1d(np.asarray(outcomes, np.float64))
-        least, most = self.model.family.on_host.outcomes_within(size)
+        least, most = self.model.family.on_host.outcomes_within(float(size))
         wrong = asked[~((asked >= least) & (asked <= most))]
         if self.model.family.support != "reals":
             wrong = np.append(wrong, asked[asked != np.floor(asked)])

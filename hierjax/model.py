@@ -1,7 +1,7 @@
 """A model: one conjugate family under one hyperprior."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 from jaxtyping import Array, Float
@@ -40,7 +40,7 @@ class Model:
         kinds = tuple(type(family) for family in FAMILIES.values())
         names = ", ".join(kind.__name__ for kind in kinds)
         of_kind("family", self.family, kinds, f"one of {names}")
-        if self.hyperprior is None:
+        if cast("Hyperprior | None", self.hyperprior) is None:
             object.__setattr__(self, "hyperprior", default_hyperprior(self.family.name))
         owner = getattr(self.hyperprior, "family", self.family.name)
         if owner != self.family.name:

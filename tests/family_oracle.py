@@ -54,12 +54,21 @@ _ROWS, _COLUMNS = 121, 41
 
 
 def log_marginal(name, value, size, u, w):
-    """SciPy's log-marginals of one unit at many points."""
+    """SciPy's log-marginals of one unit at many points.
+
+    Beyond a log-concentration of 18 SciPy's functions of large shapes lose their digits; complete
+    pooling is as good there as 1e-6 for the counts of these examples.
+    """
+    near = np.minimum(w, 18.0)
     if name == "beta_binomial":
-        return stats.betabinom.logpmf(value, size, np.exp(w) * expit(u), np.exp(w) * expit(-u))
+        apart = stats.betabinom.logpmf(
+            value, size, np.exp(near) * expit(u), np.exp(near) * expit(-u)
+        )
+        return np.where(w > near, stats.binom.logpmf(value, size, expit(u)), apart)
     if name == "gamma_poisson":
-        share = np.exp(w) / (np.exp(w) + size)
-        return stats.nbinom.logpmf(value, np.exp(u + w), share)
+        share = np.exp(near) / (np.exp(near) + size)
+        apart = stats.nbinom.logpmf(value, np.exp(u + near), share)
+        return np.where(w > near, stats.poisson.logpmf(value, size * np.exp(u)), apart)
     return stats.norm.logpdf(value, u, np.sqrt(size**2 + np.exp(-w)))
 
 
@@ -132,18 +141,23 @@ class Unit:
     def next_pmf(self, k, size):
         """Probability, or density, of a next value."""
         if self.name == "beta_binomial":
-            a, b = self.each.args
-            return self.weights @ stats.betabinom.pmf(k, size, a, b)
+            return self.weights @ self._next_successes("pmf", k, size)
         if self.name == "gamma_poisson":
             (a,), rate = self.each.args, 1 / self.each.kwds["scale"]
             return self.weights @ stats.nbinom.pmf(k, a, rate / (rate + size))
         mean, sd = self.each.args
         return self.weights @ stats.norm.pdf(k, mean, np.hypot(sd, size))
 
+    def _next_successes(self, of, k, size):
+        """SciPy's functions of the number of successes, as in `log_marginal`."""
+        a, b = self.each.args
+        kept = np.minimum(1.0, np.exp(18.0) / (a + b))
+        apart = getattr(stats.betabinom, of)(k, size, kept * a, kept * b)
+        return np.where(kept < 1, getattr(stats.binom, of)(k, size, a / (a + b)), apart)
+
     def next_cdf(self, k, size):
         if self.name == "beta_binomial":
-            a, b = self.each.args
-            return self.weights @ stats.betabinom.cdf(k, size, a, b)
+            return self.weights @ self._next_successes("cdf", k, size)
         if self.name == "gamma_poisson":
             (a,), rate = self.each.args, 1 / self.each.kwds["scale"]
             return self.weights @ stats.nbinom.cdf(k, a, rate / (rate + size))

@@ -13,10 +13,18 @@ from hierjax.checks import baselines
 from hierjax.containers import CONTAINERS
 from hierjax.errors import ConfigError, DataError
 from hierjax.families import FAMILIES
+from hierjax.hyperpriors import Shrinkage, default_hyperprior
 from hierjax.updating import union
 
 EVERY = pytest.mark.parametrize("name", list(FAMILIES))
 KEY = jax.random.key(1)
+# The default takes its exposure from the units, so that others have another hyperprior.
+HYPERPRIORS = {
+    "beta_binomial": default_hyperprior("beta_binomial"),
+    "gamma_poisson": Shrinkage(exposure=6.0),
+    "normal_normal": default_hyperprior("normal_normal"),
+}
+slow = pytest.mark.slow  # Compiling takes most of the time.
 
 
 def data(name, **named):
@@ -24,9 +32,13 @@ def data(name, **named):
     return CONTAINERS[name](example.values, example.sizes, **named)
 
 
+def refit(name, units):
+    return hj.fit(units, hj.Model(FAMILIES[name], HYPERPRIORS[name]))
+
+
 @cache
 def fit(name):
-    return hj.fit(data(name))
+    return refit(name, data(name))
 
 
 @cache
@@ -34,6 +46,31 @@ def unit(name, pair):
     return Unit(name, fit(name).posterior, pair)
 
 
+def below(name, pair, c, weights=None):
+    """P(parameter < c), and how far off that may be.
+
+    A mixture over the points of a lattice is a sum of steps where they pool nearly completely:
+    3e-6 of these counts, as they pool hardly, but 3e-4 of the effects, whose probabilities are
+    therefore an integral over tau, with the mean integrated out.
+    """
+    if name != "normal_normal":
+        return unit(name, pair).cdf(c), 1e-5
+    example, (value, error) = EXAMPLES[name], pair
+    tau = np.exp(np.linspace(-14, 9, 20_001))
+    shares = np.ones(len(example.values)) if weights is None else weights
+    variance = example.sizes**2 + tau[:, None] ** 2
+    precision = (1 / variance) @ shares
+    mean = (1 / variance) @ (shares * example.values) / precision
+    # Flat in the mean and in tau, which is spaced by its logarithm.
+    logs = stats.norm.logpdf(example.values, mean[:, None], np.sqrt(variance)) @ shares
+    mass = np.exp(logs - logs.max() - 0.5 * np.log(precision)) * tau
+    kept = 1 / (1 + (tau / error) ** 2)
+    center = mean + (1 - kept) * (value - mean)
+    sd = np.sqrt(tau**2 * kept + kept**2 / precision)
+    return np.average(stats.norm.cdf(c, center, sd), weights=mass), 2e-7
+
+
+@slow
 @EVERY
 def test_new_units_by_any_name(name):
     pair, columns = EXAMPLES[name].asked[2], FAMILIES[name].columns
@@ -46,22 +83,27 @@ def test_new_units_by_any_name(name):
     assert list(table)[:4] == ["label", *columns, "raw_rate"]
     assert table["mean"][0] == pytest.approx(unit(name, pair).mean, rel=1e-10)
     for end, level in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
-        assert unit(name, pair).cdf(table[end][0]) == pytest.approx(level, abs=2e-8)
+        found, error = below(name, pair, table[end][0])
+        assert found == pytest.approx(level, abs=error)
     with pytest.raises(ConfigError, match=f"expected {columns[0]} and {columns[1]}, found 'sizes'"):
         fit(name).predict(sizes=3)
-    with pytest.raises(ConfigError, match="twice"):
+    # Of successes and trials Python itself says so.
+    with pytest.raises((ConfigError, TypeError), match=r"twice|multiple values"):
         fit(name).predict(pair[0], pair[1], **{columns[1]: pair[1]})
 
 
+@slow
 @EVERY
 def test_a_unit_without_data_is_the_population(name):
     nothing = FAMILIES[name].on_host.nothing
     table = fit(name).predict(*nothing)
     assert np.isnan(table["raw_rate"][0])
     assert table["shrinkage"][0] == pytest.approx(1.0, abs=1e-12)
-    assert unit(name, nothing).cdf(table["high"][0]) == pytest.approx(0.95, abs=1e-7)
+    found, error = below(name, nothing, table["high"][0])
+    assert found == pytest.approx(0.95, abs=error)
 
 
+@slow
 @EVERY
 def test_next_values(name):
     example = EXAMPLES[name]
@@ -83,12 +125,14 @@ def test_next_values(name):
     np.testing.assert_allclose(probabilities[:4], expected, rtol=1e-9)
 
 
+@slow
 def test_events_left_out_of_a_prediction():
     whole, cut = (fit("gamma_poisson").predictive(6.5, 4, 2.5, tail=t) for t in (1e-12, 1e-2))
     np.testing.assert_allclose(whole[: len(cut)], cut, rtol=1e-12)
     assert 1e-3 < whole[len(cut) :].sum() <= 1e-2
 
 
+@slow
 @EVERY
 def test_thresholds_are_within_the_limits(name):
     low, high = FAMILIES[name].limits
@@ -101,6 +145,7 @@ def test_thresholds_are_within_the_limits(name):
             fit(name).unit_density(*EXAMPLES[name].asked[2], np.array([low - 1.0]))
 
 
+@slow
 def test_bad_next_sizes_are_refused():
     for name, sizes in (("gamma_poisson", (0, -2.0, np.nan)), ("normal_normal", (0.0, -1.0))):
         for size in sizes:
@@ -108,19 +153,21 @@ def test_bad_next_sizes_are_refused():
                 fit(name).predictions(size)
 
 
+@slow
 def test_effects_have_differences_and_no_ratios():
     table = fit("normal_normal").contrasts(control="1")
     assert not any(column.startswith("ratio") for column in table)
     assert "ratio_low" in fit("gamma_poisson").contrasts(control="1")
 
 
+@slow
 @EVERY
 def test_leaving_out_is_fitting_without(name):
     """The elpd and the transform of a unit against the fit of all others."""
     values, sizes = EXAMPLES[name].values, EXAMPLES[name].sizes
     found, pit = fit(name).loo(), fit(name).loo_pit()
     for j in (0, 4):
-        rest = hj.fit(data(name).select(np.arange(len(values)) != j))
+        rest = refit(name, data(name).select(np.arange(len(values)) != j))
         points, weights = rest.posterior.points.reshape(-1, 2).T, rest.posterior.weights.ravel()
         logs = log_marginal(name, values[j], sizes[j], *points)
         expected = np.log(weights @ np.exp(logs))
@@ -159,6 +206,7 @@ def test_predictions_without_a_hierarchy():
         assert found["no_pooling"].pointwise[j] == pytest.approx(alone, rel=1e-9)
 
 
+@slow
 @EVERY
 @pytest.mark.parametrize("rates", ["population", "units"])
 def test_replicated_data(name, rates):
@@ -190,6 +238,7 @@ def test_replicated_data(name, rates):
     assert abs(ranks[:size].mean() - ranks[size:].mean()) < 4.5 * error
 
 
+@slow
 @EVERY
 def test_influence_is_the_slope_of_refits(name):
     example, step, j = EXAMPLES[name], 1e-3, 2
@@ -203,10 +252,13 @@ def test_influence_is_the_slope_of_refits(name):
     def answers(change):
         weights = np.ones(len(example.values))
         weights[j] += change
-        refit = hj.fit(data(name, weights=weights))
-        row = refit.predict(*pair)
-        new = Unit(name, refit.posterior, pair)
-        return row["mean"][0], row["median"][0], new.sf(at)
+        again = refit(name, data(name, weights=weights))
+        row = again.predict(*pair)
+        if name == "normal_normal":
+            above = 1 - below(name, pair, at, weights)[0]
+        else:
+            above = Unit(name, again.posterior, pair).sf(at)
+        return row["mean"][0], row["median"][0], above
 
     slopes = [(a - b) / (2 * step) for a, b in zip(answers(step), answers(-step), strict=True)]
     median = next(c for c in table if c.startswith(f"50% of {word}"))
@@ -215,6 +267,7 @@ def test_influence_is_the_slope_of_refits(name):
         assert table[column][j] == pytest.approx(slope, rel=1e-2)
 
 
+@slow
 @EVERY
 def test_the_union_is_as_if_seen_at_once(name):
     """Two looks at one unit are one look at both: the same marginal but for a constant."""
@@ -236,6 +289,7 @@ def test_the_union_is_as_if_seen_at_once(name):
     assert updated.predict(*FAMILIES[name].on_host.nothing)["mean"][0] != 0
 
 
+@slow
 @EVERY
 def test_partial_against_complete_pooling(name):
     found = fit(name).pooling()

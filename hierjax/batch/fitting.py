@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from hierjax.batch.parts import Parts, digest
 from hierjax.batch.plan import SAMPLERS, DataSetArrays, Plan, check_draws
 from hierjax.batch.result import UNIT_COLUMNS, BatchFit
 from hierjax.errors import ConfigError
+from hierjax.families.beta_binomial import BetaBinomial
 from hierjax.fitted import DTYPES, Precision
 from hierjax.inference import CollapsedGibbs, Method, Quadrature
 from hierjax.inference.result import Progress, Status
@@ -270,9 +271,8 @@ def _chunk(
     ) -> tuple[Inferred, UnitSummary]:
         rows, inferred = infer(plan, model, data, levels)
         nodes = _FINE if plan.few else _COARSE
-        return inferred, unit_summary(
-            model.family, rows, data.successes, data.trials, levels, nodes
-        )
+        family = cast(BetaBinomial, model.family)
+        return inferred, unit_summary(family, rows, data.successes, data.trials, levels, nodes)
 
     def share(
         model: Model, levels: Float[Array, "levels"], data: DataSetArrays

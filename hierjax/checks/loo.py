@@ -159,13 +159,15 @@ def baselines(counts: Observations) -> dict[str, Loo]:
     """
     family = FAMILIES[counts.family]
     weights = np.ones(len(counts)) if counts.weights is None else counts.weights
-    pair = tuple(column.astype(float) for column in counts.pair)
-    alone, together = family.on_host.baselines(*pair, weights)
+    value, size = (column.astype(float) for column in counts.pair)
+    alone, together = family.on_host.baselines(value, size, weights)
     with jax.enable_x64(True):
         log_marginal = jax.jit(jax.vmap(family.log_marginal))
 
         def pointwise(prior: tuple[np.ndarray, np.ndarray]) -> Loo:
             population = family.population_at(*map(jnp.asarray, prior))
-            return Loo.of(np.asarray(log_marginal(*map(jnp.asarray, pair), population)))
+            return Loo.of(
+                np.asarray(log_marginal(jnp.asarray(value), jnp.asarray(size), population))
+            )
 
         return {"no_pooling": pointwise(alone), "complete_pooling": pointwise(together)}

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key, Shaped
 
 from hierjax.families.diagram import Diagram
 from hierjax.families.host_beta import HostBeta
+from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -201,7 +202,7 @@ class BetaBinomial:
         )
     )
     unit_words: ClassVar[UnitWords] = SUCCESSES
-    on_host: ClassVar[HostBeta] = HostBeta()
+    on_host: ClassVar[OnHost] = HostBeta()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\alpha$", r"$\beta$"),
         r"$\theta_j$",

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from hierjax.counts_of_counts import above, dense_length, size_class
 from hierjax.families.diagram import Diagram
 from hierjax.families.host_gamma import HostGamma
+from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -192,7 +193,7 @@ class GammaPoisson:
         )
     )
     unit_words: ClassVar[UnitWords] = EVENTS
-    on_host: ClassVar[HostGamma] = HostGamma()
+    on_host: ClassVar[OnHost] = HostGamma()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$a$", r"$b$"),
         r"$\lambda_j$",

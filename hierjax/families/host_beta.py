@@ -41,7 +41,7 @@ class HostBeta:
     edges = (True, True)
     has_ratios = True
     parameter_words = "rate of {value} in {size}"
-    nothing = (0, 0)
+    nothing: tuple[float, float] = (0, 0)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:

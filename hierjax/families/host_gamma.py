@@ -18,8 +18,8 @@ class HostGamma:
     widest = 1.0
     edges = (True, False)
     has_ratios = True
+    nothing: tuple[float, float] = (0, 0.0)
     parameter_words = "rate of {value} in {size:.10g}"
-    nothing = (0, 0.0)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:

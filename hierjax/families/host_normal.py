@@ -17,8 +17,8 @@ class HostNormal:
     widest = np.inf
     edges = (False, False)
     has_ratios = False
+    nothing: tuple[float, float] = (0.0, np.inf)
     parameter_words = "effect of {value:.10g} with error {size:.10g}"
-    nothing = (0.0, np.inf)
 
     @staticmethod
     def shapes(points: Float[np.ndarray, "*points 2"], value: Values, size: Values) -> Shapes:

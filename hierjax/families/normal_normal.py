@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key, Shaped
 from hierjax.counts_of_counts import size_class
 from hierjax.families.diagram import Diagram
 from hierjax.families.host_normal import HostNormal
+from hierjax.families.host_protocol import OnHost
 from hierjax.families.hyperparameters import (
     IDENTITY,
     LOG,
@@ -167,7 +168,7 @@ class NormalNormal:
         )
     )
     unit_words: ClassVar[UnitWords] = MEASUREMENTS
-    on_host: ClassVar[HostNormal] = HostNormal()
+    on_host: ClassVar[OnHost] = HostNormal()
     diagram: ClassVar[Diagram] = Diagram(
         (r"$\mu$", r"$\tau$"),
         r"$\theta_j$",

@@ -140,8 +140,8 @@ def _shown(
     if selection is not None:
         flagged = selection["selected"][used].astype(bool)
     else:
-        pair = (column[used] for column in fit.counts.pair)
-        flagged = outside(family, rates, *pair, _TAILS[1])
+        values, sizes = (column[used] for column in fit.counts.pair)
+        flagged = outside(family, rates, values, sizes, _TAILS[1])
     distance = np.abs(raw - pooled) * np.sqrt(weight)
     keep = np.zeros(len(used), bool)
     keep[np.argsort(weight, kind="stable")[rows_shown(len(used), _MOST_POINTS)]] = True

@@ -57,7 +57,7 @@ def _natural_axes(ax: Axes, family: AnyFamily) -> None:
     if mean is not first:
         host, most = family.on_host, family.limits[1]
 
-        def place(m: np.ndarray) -> np.ndarray:
+        def place(m: Any) -> Any:
             return np.asarray(host.place_of(np.clip(m, 1e-300, most)))
 
         top = ax.secondary_xaxis("top", functions=(host.parameter_at, place))

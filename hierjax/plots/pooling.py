@@ -87,14 +87,15 @@ def pooling(
         each = 0.17 if len(order) <= _MOST_LABELS else 0.075
         height = float(np.clip(1.4 + each * len(order), 3.0, 7.0))
         axes = new_panels(1, 3, 6.4, height, share=True)[0]
-    alone = _jeffreys(host, *(column[order] for column in counts.pair), level)
+    values, sizes = counts.pair
+    alone = _jeffreys(host, values[order], sizes[order], level)
     everyone = np.zeros(len(counts), int)
-    together = _jeffreys(host, *host.combined(*counts.pair, everyone, everyone[:1]), level)
+    together = _jeffreys(host, *host.combined(values, sizes, everyone, everyone[:1]), level)
     units = unit_table(name, fit, level, estimates)
     partial = np.stack([units[column][order] for column in ("low", "median", "high")])
     raw = np.where(weight[order] > 0, counts.raw[order], np.nan)
-    ends = (np.stack([alone[k], partial[k]]) for k in (0, 2))
-    limits = _limits(*ends, bounds)
+    low, high = (np.stack([alone[k], partial[k]]) for k in (0, 2))
+    limits = _limits(low, high, bounds)
     for ax, title, paint, intervals, points in (
         (axes[0], "No pooling", MUTED, alone, raw),
         (axes[1], "Complete pooling", INK, np.tile(together, len(order)), together[1]),

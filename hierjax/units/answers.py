@@ -174,7 +174,7 @@ class Units:
         """Batches of distinct pairs, the last filled up, and every unit's answer from them."""
         pairs, inverse = distinct_pairs(y, n)
         missing = (0, -pairs.shape[1] % _BATCH)
-        padded = np.pad(pairs.astype(self.dtype), ((0, 0), missing), "edge")
+        padded: np.ndarray = np.pad(pairs.astype(self.dtype), ((0, 0), missing), "edge")
         with jax.enable_x64(self.dtype == np.float64):
             batches = [
                 {name: np.asarray(x) for name, x in answer(*map(jnp.asarray, batch)).items()}

@@ -86,8 +86,8 @@ def contrast(
     Returns:
         The contrast, of numbers.
     """
-    pairs = (np.array([unit], float).T for unit in (first, second))
-    one = contrasts(family, mixture, *pairs, level)
+    a, b = (np.array([unit], float).T for unit in (first, second))
+    one = contrasts(family, mixture, a, b, level)
     return Contrast(*(float(values[0]) for values in one))
 
 

@@ -90,7 +90,7 @@ def _components(
     components become spikes at the points, although their mixture stays smooth. Widening them
     moves the probability below a parameter by some 0.001 of the weight that such points have.
     """
-    least = jnp.finfo(y.dtype).tiny
+    least = float(jnp.finfo(y.dtype).tiny)
     population = jax.vmap(family.constrain)(mixture.points)
     # A mean that underflows would have no place.
     component = family.floored(family.update(y, n, population), least)

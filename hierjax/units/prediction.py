@@ -162,6 +162,8 @@ def _enough(
 def _below(units: Units, weights: np.ndarray, shapes: Shapes, size: Number, k: int) -> float:
     """P(K <= k), integrated over the narrower of the parameter and what the data show of it."""
     host = units.family.on_host
+    if k < 0:
+        return 0.0
     if host.edges[1] and k >= size:
         return 1.0
     if size > weights @ host.precision(shapes):

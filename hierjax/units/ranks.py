@@ -78,7 +78,8 @@ def integrate_ranks(
     host = family.on_host
     count = pairs.shape[1]
     padding = (0, -count % max(64, 1 << max(0, count.bit_length() - 3)))
-    padded = np.pad(np.vstack([pairs, multiplicity]), ((0, 0), padding))
+    # A size of 0 is not one of every family.
+    padded = np.vstack([np.pad(pairs, ((0, 0), padding), "edge"), np.pad(multiplicity, padding)])
     with jax.enable_x64(True):
         nodes = np.linspace(low, high, size)
         above = int(np.count_nonzero(nodes > _least_best(host, points, weights, pairs)))

@@ -16,6 +16,9 @@ from hierjax.units.exceedance import above_population_mean
 from hierjax.units.prediction import draw_values, most_events, predict_values
 from hierjax.units.ranks import draw_ranks, integrate_ranks
 
+# Compiling takes most of the time.
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("name", list(FAMILIES))
 LEVELS = np.array([0.05, 0.5, 0.95])
 
@@ -72,7 +75,7 @@ def test_shortest_intervals(name):
         assert unit.cdf(high) - unit.cdf(low) == pytest.approx(0.8, abs=1e-7)
         # Where shapes below one have a spike at 0, an end at 1e-227 is at the limit.
         if low > FAMILIES[name].limits[0] + 1e-100:
-            assert unit.pdf(low) == pytest.approx(unit.pdf(high), rel=2e-3)
+            assert unit.pdf(low) == pytest.approx(unit.pdf(high), rel=1e-5)
         else:
             assert unit.pdf(high) < unit.pdf(high / 2)
 
@@ -84,7 +87,10 @@ def test_density(name):
         at = np.array([unit.quantile(level) for level in (0.01, 0.3, 0.5, 0.9)])
         with jax.enable_x64(True):
             found = answers(name).density(*pair, at)
-        np.testing.assert_allclose(found, [unit.pdf(c) for c in at], rtol=1e-5)
+        # Of effects the lattice's nearly pooled points are spikes, of 5e-6 here, which mixtures
+        # widen to overlap.
+        allowed = 1e-5 if name == "normal_normal" else 1e-8
+        np.testing.assert_allclose(found, [unit.pdf(c) for c in at], rtol=allowed)
 
 
 @EVERY
@@ -111,8 +117,10 @@ def test_above_the_population_mean(name):
     _, most = FAMILIES[name].on_host.statistic(EXAMPLES[name].values, EXAMPLES[name].sizes)
     for j, pair in enumerate(pairs):
         unit = oracle(name, pair)
-        # Of a unit known far better than the mean it is a step, which the mixture smooths.
-        error = 2e-5 if weight[j] < 10 * most.max() else 1e-2
+        # The mixture has fewer points than the lattice, chosen for thresholds that do not move
+        # with them. Of a unit known far better than the mean both are sums of steps at the points'
+        # means, of up to 0.004 each.
+        error = 5e-6 if weight[j] < 10 * most.max() else 6e-3
         assert found[j] == pytest.approx(unit.weights @ unit.each.sf(means), abs=error)
 
 
@@ -271,7 +279,7 @@ def test_complete_pooling(name):
     point = HyperPosterior(np.array([[[u, np.inf]]]), np.ones((1, 1)))
     units = Units(family, point, False, np.float64)
     pairs, y, n = asked(name)
-    mean = float(family.host_parameter_at(u))
+    mean = float(family.on_host.parameter_at(u))
     moments, ends = units.moments(y, n), units.intervals(y, n, 0.9)
     np.testing.assert_allclose(moments["mean"], mean, rtol=1e-12)
     np.testing.assert_array_equal(moments["sd"], 0.0)
