@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 
+import pytest
 from hypothesis import settings
 
 # The same examples on every run; no deadline, because a first call may compile.
@@ -11,6 +12,15 @@ settings.register_profile("hierjax", derandomize=True, deadline=None, max_exampl
 settings.load_profile("hierjax")
 
 _CACHE = "HIERJAX_TESTS_CACHE"
+# Pages whose examples are batches, studies and fits of every family.
+_SLOW_PAGES = ("batches.md", "families.md", "groups.md", "studies.md")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in _SLOW_PAGES:
+            item.add_marker("slow")
 
 
 def pytest_configure(config):
