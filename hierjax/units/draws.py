@@ -11,8 +11,8 @@ from hierjax.log_gamma import log_gamma_draws
 
 __all__ = ["draw_log_odds", "draw_rates"]
 
-# Rates drawn in one compiled call: few enough for what is in between to stay in a cache.
-_CHUNK = 1 << 14
+# Rates drawn in one compiled call.
+_CHUNK = 1 << 17
 
 
 @jax.jit
