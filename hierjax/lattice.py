@@ -185,35 +185,31 @@ def slope(position: Float[Array, "*batch"], table: Table) -> Float[Array, "*batc
 
 
 def invert(
-    level: Float[Array, "*batch"], table: Table, steps: int = _HALVINGS
+    level: Float[Array, "*batch"], table: Table, halvings: int = _HALVINGS
 ) -> Float[Array, "*batch"]:
     """Position, in steps from the first node, at which the cumulative integral reaches a level.
 
-    Newton's iteration within the bracketing pair of nodes, its slope interpolated linearly; what
-    leaves the bracket is halved instead.
+    Bisection within the bracketing pair of nodes: it cannot leave the bracket, and costs nothing
+    beside the density.
 
     Args:
         level: The level; the ends of the lattice are returned for what is beyond them.
         table: Cumulative integral at the nodes, and its first three derivatives in steps.
-        steps: How often to come closer.
+        halvings: How often to halve a step.
 
     Returns:
         The position.
     """
     total = table[0]
-    count = jnp.searchsorted(total, level, side="right", method="compare_all")
-    left = jnp.clip(count - 1, 0, total.shape[0] - 2)
+    left = jnp.clip(jnp.searchsorted(total, level, side="right") - 1, 0, total.shape[0] - 2)
     ends = [values[left + side] for side in (0, 1) for values in table]
 
-    def closer(_: Int[Array, ""], state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        low, place, high = state
-        missing = level - _hermite(place, ends)
-        low, high = jnp.where(missing > 0, place, low), jnp.where(missing > 0, high, place)
-        newton = place + missing / ((1 - place) * ends[1] + place * ends[5])
-        inside = (low <= newton) & (newton <= high)
-        return low, jnp.where(inside, newton, 0.5 * (low + high)), high
+    def halve(_: Int[Array, ""], bracket: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = bracket
+        middle = 0.5 * (low + high)
+        below = _hermite(middle, ends) < level
+        return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-    guess = jnp.clip((level - ends[0]) / (ends[4] - ends[0]), 0.0, 1.0)
-    start = (jnp.zeros_like(level), jnp.nan_to_num(guess), jnp.ones_like(level))
-    _, place, _ = jax.lax.fori_loop(0, steps, closer, start, unroll=steps < _HALVINGS)
-    return left.astype(level.dtype) + place
+    start = (jnp.zeros_like(level), jnp.ones_like(level))
+    low, high = jax.lax.fori_loop(0, halvings, halve, start)
+    return left.astype(level.dtype) + 0.5 * (low + high)

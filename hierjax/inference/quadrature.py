@@ -26,6 +26,8 @@ __all__ = ["Lattice", "QuadratureResult", "draw", "propose", "quadrature"]
 _COLUMN_STRETCH = 0.7
 # A cell's density may exceed that of the nine nodes around by this factor.
 _ENVELOPE = 1.1
+# Proposals for each draw: some 0.7 of them are accepted.
+_PROPOSALS = 1.5
 # Terms of log-posteriors, points times pairs, in memory at once; each takes some 500 bytes.
 _CELLS = 1 << 21
 
@@ -237,11 +239,10 @@ def draw(
     tally = jax.tree.map(jnp.asarray, tally)
     # Chosen on the host: how many are accepted differs from draw to draw.
     kept: list[Float[np.ndarray, "draws 2"]] = []
+    proposals = math.ceil(_PROPOSALS * draws) + 64
     missing, turn = draws, 0
     while missing > 0:
-        proposed = propose(
-            model, tally, result.lattice, jax.random.fold_in(key, turn), 3 * draws // 2 + 64
-        )
+        proposed = propose(model, tally, result.lattice, jax.random.fold_in(key, turn), proposals)
         points, accepted = (np.asarray(values) for values in proposed)
         kept.append(points[accepted][:missing])
         missing, turn = missing - len(kept[-1]), turn + 1

@@ -14,7 +14,7 @@ __all__ = ["Rows", "place_rows"]
 
 _ZOOMS = 3
 # Rows that zoom, at least, if the lattice has as many.
-_SCOUTS = 18
+_SCOUTS = 36
 _MODE_STEPS, _SMALL_STEP = 10, 0.1
 # How close to the mode its search stops, in conditional standard deviations, where that is enough.
 _CLOSE = 0.3

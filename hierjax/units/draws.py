@@ -12,8 +12,8 @@ from hierjax.families.protocol import AnyFamily
 
 __all__ = ["draw_parameters", "draw_places"]
 
-# Parameters drawn in one compiled call: few enough for what is in between to stay in a cache.
-_CHUNK = 1 << 14
+# Parameters drawn in one compiled call.
+_CHUNK = 1 << 17
 
 
 @partial(jax.jit, static_argnums=0)
