@@ -12,6 +12,7 @@ from hierjax.errors import InferenceError
 from hierjax.inference import Method
 from hierjax.inference.result import Result
 from hierjax.model import Model
+from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 from hierjax.units.answers import Units
 
@@ -33,7 +34,7 @@ class Fitted:
         result: Posterior, draws, status and diagnostics, as NumPy arrays.
     """
 
-    counts: Any
+    counts: Observations
     model: Model
     method: Method
     precision: Precision

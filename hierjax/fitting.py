@@ -45,7 +45,7 @@ _boundary_posterior = partial(jax.jit, static_argnums=3)(boundary_posterior)
 
 
 def fit(
-    counts: Any,
+    counts: Observations,
     model: Model | None = None,
     method: Method | None = None,
     *,
@@ -85,7 +85,7 @@ def fit(
     if precision not in DTYPES:
         raise ConfigError(f"precision: expected 'float64' or 'float32', found {precision!r}")
     of_kind("counts", counts, Observations, _EXPECTED)
-    family: Any = FAMILIES[counts.family]
+    family = FAMILIES[counts.family]
     model = Model(family) if model is None else model
     method = method or Quadrature()
     of_kind("model", model, Model, "a Model")
@@ -285,7 +285,7 @@ class Fit(Estimates, Decisions, Draws):
         """Partial against complete pooling; see `hierjax.checks.pooling`."""
         return checks.pooling(self)
 
-    def update(self, counts: Any, *, key: Key[Array, ""] | None = None) -> "Fit":
+    def update(self, counts: Observations, *, key: Key[Array, ""] | None = None) -> "Fit":
         """The fit of these and more counts together; see `hierjax.updating.refit`."""
         return updating.refit(self, counts, key)
 

@@ -1,6 +1,6 @@
 """A model: one conjugate family under one hyperprior."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -22,7 +22,7 @@ class Model:
     """The hierarchy whose hyperparameters are inferred.
 
     Args:
-        family: Conjugate family of the units.
+        family: Conjugate family of the units; by default that of the hyperprior, or beta-binomial.
         hyperprior: Density of the hyperparameters; by default the family's own.
 
     Raises:
@@ -31,12 +31,19 @@ class Model:
     Example:
         >>> Model().hyperprior
         PowerLaw(exponent=2.5)
+        >>> from hierjax.hyperpriors import FlatScale
+        >>> Model(hyperprior=FlatScale()).family.name
+        'normal_normal'
     """
 
-    family: AnyFamily = field(default_factory=lambda: FAMILIES["beta_binomial"])
-    hyperprior: Hyperprior = None  # type: ignore[assignment]  # never so once initialised
+    # Neither is None once initialised.
+    family: AnyFamily = None  # type: ignore[assignment]
+    hyperprior: Hyperprior = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if cast("AnyFamily | None", self.family) is None:
+            family = getattr(self.hyperprior, "family", "beta_binomial")
+            object.__setattr__(self, "family", FAMILIES[family])
         kinds = tuple(type(family) for family in FAMILIES.values())
         names = ", ".join(kind.__name__ for kind in kinds)
         of_kind("family", self.family, kinds, f"one of {names}")

@@ -1,6 +1,7 @@
 """What every population of rates answers, and the one that the model assumes."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ Trials = Int64[np.ndarray, "batch units"]
 Rates = Float64[np.ndarray, "batch units"]
 
 
-class Population:
+class Population(ABC):
     """What every population answers.
 
     Attributes:
@@ -28,18 +29,18 @@ class Population:
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def mean(self) -> float:
         """Mean of a unit's rate."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def variance(self) -> float:
         """Variance of a unit's rate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rates(self, generator: np.random.Generator, trials: Trials) -> Rates:
         """Draws the rate of every unit, given its trials."""
-        raise NotImplementedError
 
     def moments(self, trials: TrialsDistribution) -> tuple[float, float]:
         """Mean and variance of a unit's rate where trials have this distribution."""

@@ -1,8 +1,6 @@
 """Conjugate families, one a file: the log-densities of one unit, and words for the population.
 
-`FAMILIES` holds those whose densities are here, by name; `tests/families` holds every one of them
-to the protocol. Methods and answers are not yet written for every one: `hierjax.model.Model` says
-for which they are.
+`FAMILIES` holds them by name; `tests/families` holds every one of them to the protocol.
 """
 
 from hierjax.families.beta_binomial import BetaBinomial
