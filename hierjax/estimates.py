@@ -223,7 +223,7 @@ class Estimates(Fitted):
             >>> import hierjax as hj
             >>> fit = hj.fit(hj.datasets.rat_tumors())
             >>> print(f"{fit.predictive_density([4], 14)[0]:.4f}")
-            0.0765
+            0.0877
         """
         size, y, n = self._next(new_trials, successes, trials, columns)
         asked = np.atleast_1d(np.asarray(outcomes, np.float64))

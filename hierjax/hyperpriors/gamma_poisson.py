@@ -73,8 +73,8 @@ class Shrinkage:
         >>> import jax.numpy as jnp
         >>> hyperprior = Shrinkage(exposure=100.0, first=1.0, second=1.0)
         >>> at = jnp.array([-3.0, jnp.log(100.0)])
-        >>> print(f"{hyperprior.log_density(at):.6f}")  # 2 log(1/2)
-        -1.386294
+        >>> print(f"{hyperprior.log_density(at):.4f}")  # 2 log(1/2)
+        -1.3863
     """
 
     exposure: float | None = None

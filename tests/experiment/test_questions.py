@@ -85,8 +85,8 @@ RATE, WHOLE = "a number above 0 and below 1", "an integer of at least 1"
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("above: 1", f"questions.above: expected {RATE} or null, found 1"),
-        ("above: .nan", f"questions.above: expected {RATE} or null, found nan"),
+        ("above: 1", f"questions.above: expected {RATE}, found 1"),
+        ("above: .nan", "questions.above: expected a number or null, found nan"),
         ("{above: 0.2, fdr: 0}", f"questions.fdr: expected {RATE}, found 0"),
         ("fdr: 0.1", "questions: expected above beside fdr, found fdr=0.1 alone"),
         ("top: 0", f"questions.top: expected {WHOLE} or null, found 0"),
@@ -219,7 +219,7 @@ def test_questions_without_an_answer_leave_the_others_theirs():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--above", "1.5"], f"questions.above: expected {RATE} or null, found 1.5"),
+        (["--above", "1.5"], f"questions.above: expected {RATE}, found 1.5"),
         (["--top", "99"], "questions.top: expected at most 3 (the number of units), found 99"),
         pytest.param(
             ["--control", "nobody"],
