@@ -58,12 +58,13 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
 
         study_commands.run_and_print(checked, path, resume)
         return
-    from hierjax.experiment import terminal
+    from hierjax.experiment import decision_tables, terminal
     from hierjax.experiment.runner import prepare
 
     record = _written(prepare(analysis(checked)), path, resume)
     if record is not None:
         terminal.overview(record, terminal.console())
+        decision_tables.later(record, terminal.console())
         _conclude(record, path)
 
 
@@ -156,6 +157,10 @@ def _fit_tallied(
         raise ConfigError(
             f"{flag}: expected no --out, or a run's directory, as the table takes no further "
             f"answers, found {out}"
+        )
+    if any(change.startswith("later") for change in changes):
+        raise ConfigError(
+            "later: expected no --hyper-only, and no file as --out, as it is asked of units"
         )
     if columns.family != "beta_binomial":
         if out is not None:

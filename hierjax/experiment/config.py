@@ -168,7 +168,13 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
         for entry in plain["methods"]
     ]
     if config.kind == "analysis":
-        from hierjax.experiment.schema import NEXT
+        from hierjax.experiment.schema import NEXT, OPTIONAL
+
+        for key in OPTIONAL:
+            if plain[key] is None:
+                del plain[key]
+            elif isinstance(plain[key], dict):
+                plain[key] = {name: each for name, each in plain[key].items() if each is not None}
 
         for question, family in NEXT.items():
             if family != config.model.family:

@@ -12,7 +12,7 @@ from hierjax.experiment.terminal import grid, number, printable, quantity
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
 
-__all__ = ["decisions"]
+__all__ = ["decisions", "later"]
 
 _DATA = {name for container in CONTAINERS.values() for name in container.columns}
 # Rows shown of a table that is longer.
@@ -56,6 +56,35 @@ def decisions(record: "RunRecord", out: Console) -> None:
         names = (*data, "mean", "sd", "low", "median", "high")
         title = _next_title(questions)
         _print(out, title, list(table.rows()), names)
+    later(record, out)
+
+
+def later(record: "RunRecord", out: Console) -> None:
+    """Prints how well a later period is predicted, where a run has one.
+
+    Args:
+        record: The run.
+        out: Where to print.
+    """
+    if record.later is None:
+        return
+    rows = {row["quantity"]: row for row in record.later.scores.rows()}
+    out.print(f"\nLater period, predicted by {record.answered_by}", style="bold")
+    errors = grid(["root mean squared error"])
+    errors.add_column(record.counts.columns[0], justify="right", no_wrap=True)
+    names = {"partial_pooling": "shrunken", "no_pooling": "raw", "complete_pooling": "pooled"}
+    for name, word in names.items():
+        text = f"{word} ({name.replace('_', ' ')})"
+        errors.add_row(text, number(rows[f"rmse_{name}"]["value"]))
+    out.print(errors)
+    shares = grid(["predictive intervals"])
+    shares.add_column("inside, %", justify="right", no_wrap=True)
+    shares.add_column("standard error", justify="right", no_wrap=True)
+    for name, row in rows.items():
+        if name.startswith("coverage"):
+            level = f"{100 * row['expected']:g} %"
+            shares.add_row(level, f"{100 * row['value']:.1f}", f"{100 * row['se']:.1f}")
+    out.print(shares)
 
 
 def _next_title(questions: Mapping[str, Any]) -> str:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hierjax.checks import Forecast
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.report_tables import unit_cells, unit_columns
-from hierjax.experiment.rounding import common_decimals, number
+from hierjax.experiment.rounding import common_decimals, decimals_for, number
 from hierjax.families import FAMILIES
 from hierjax.families.unit_words import UnitWords
 from hierjax.plots.contrasts import probability
@@ -16,6 +17,11 @@ from hierjax.table import Table
 __all__ = ["Part", "checks", "questions"]
 
 _MOST_ROWS = 25
+PREDICTIONS = {
+    "partial_pooling": "Shrunken rates (partial pooling)",
+    "no_pooling": "Raw rates (no pooling)",
+    "complete_pooling": "One rate for all (complete pooling)",
+}
 _CHECKS = {
     "zeros": "Units without {}",
     "largest_rate": "Largest raw rate",
@@ -56,11 +62,12 @@ def questions(run: RunRecord) -> list[Part]:
     Returns:
         The questions that have an answer.
     """
-    makers: dict[str, Callable[[RunRecord, Table], Part]] = {
+    makers: dict[str, Callable[[RunRecord, Any], Part]] = {
         "exceedance": _exceedance,
         "ranks": _ranks,
         "contrasts": _contrasts,
         "next_counts": _next_counts,
+        "later": _later,
     }
     tables = ((make, getattr(run, name)) for name, make in makers.items())
     return [make(run, table) for make, table in tables if table is not None]
@@ -176,6 +183,44 @@ def _next_counts(run: RunRecord, table: Table) -> Part:
     )
     title = words.next_title.format(size)
     return Part(title, text, headings, cells, _left_out(rows, "predictions.csv"))
+
+
+def _later(run: RunRecord, found: Forecast) -> Part:
+    rows = {row["quantity"]: row for row in found.scores.rows()}
+    errors = {name: rows[f"rmse_{name}"]["value"] for name in PREDICTIONS}
+    places = decimals_for(min(errors.values()))
+    best = min(errors, key=errors.__getitem__)
+    text = (
+        "The model was fitted to the earlier data alone. "
+        f"{PREDICTIONS[best]} predict the units' later values best: their root mean squared error "
+        f"is {number(errors[best], places)}. Intervals of "
+        f"partial pooling that are to hold 90% of later values hold "
+        f"{100 * rows['coverage_90']['value']:.1f}%."
+    )
+    cells = [
+        [PREDICTIONS.get(name.removeprefix("rmse_"), name), number(row["value"], places), "", ""]
+        for name, row in rows.items()
+        if name.startswith("rmse")
+    ]
+    lean = rows["mean_error"]
+    cells.append(
+        ["Mean of later value less prediction"]
+        + [number(lean[key], places) for key in ("value", "expected", "se")]
+    )
+    for name, row in rows.items():
+        if name.startswith("coverage"):
+            shares = [100 * row[key] for key in ("value", "expected", "se")]
+            level = name.removeprefix("coverage_")
+            cells.append([f"Share inside {level}% intervals, %", *(number(x, 1) for x in shares)])
+    note = (
+        "Errors are in the unit of the values. Where a count lies on an interval's edge, the share "
+        "of it that is inside counts, so that calibrated intervals hold their nominal share "
+        "however coarse the counts. The standard error is that of independent units. Every unit's "
+        "predictions are in later_units.csv."
+    )
+    columns = ["Score", "Found", "Expected", "Standard error"]
+    title = "How well is the later period predicted?"
+    return Part(title, text, columns, cells, note, "later")
 
 
 def checks(run: RunRecord) -> list[list[str]]:

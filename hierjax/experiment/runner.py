@@ -17,6 +17,7 @@ from jaxtyping import Array, Key
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
+from hierjax.experiment.later import load_later
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
@@ -64,12 +65,14 @@ class Prepared:
         counts: The data.
         model: The model, its distributions in the run's precision.
         warnings: What is odd about the data.
+        later: What came of the units later, to be predicted.
     """
 
     config: Config
     counts: Any
     model: Model
     warnings: tuple[str, ...] = ()
+    later: Observations | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,14 @@ def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None 
     """
     counts, odd = loaded or with_warnings(lambda: load_counts(config))
     check_questions(config.questions, counts)
+    later = load_later(config)
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)
         require_family(model, counts)
         problem = Problem(model, counts, DTYPES[config.precision])
         problem.proper_tally()
-    return Prepared(config, counts, problem.model, odd)
+    return Prepared(config, counts, problem.model, odd, later)
 
 
 def method_key(seed: int, name: str) -> Key[Array, ""]:

@@ -8,7 +8,7 @@ settings are left as they were. Without axes each makes a figure of its own:
     >>> ax.figure.savefig("shrinkage.png")  # doctest: +SKIP
 """
 
-from hierjax.plots.calibration import loo_pit, posterior_predictive
+from hierjax.plots.calibration import later_places, loo_pit, posterior_predictive
 from hierjax.plots.caterpillar import caterpillar
 from hierjax.plots.chains import agreement, ranks, trace
 from hierjax.plots.contrasts import contrasts_forest
@@ -33,6 +33,7 @@ __all__ = [
     "funnel",
     "influence",
     "interval_widths",
+    "later_places",
     "loo_pit",
     "method_styles",
     "new_panels",

@@ -10,7 +10,7 @@ from hierjax.errors import ModelError
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.runner import method_key
 from hierjax.fitting import Fit
-from hierjax.plots.calibration import loo_pit, posterior_predictive
+from hierjax.plots.calibration import later_places, loo_pit, posterior_predictive
 from hierjax.plots.caterpillar import MOST_NAMED, caterpillar
 from hierjax.plots.contrasts import contrasts_forest
 from hierjax.plots.exceedance import exceedance_curve, is_above
@@ -58,6 +58,7 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
     yield from _exceedance(run, fit)
     yield from _ranks(run, fit)
     yield from _contrasts(run, fit)
+    yield from _later(run, fit)
 
 
 def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
@@ -146,6 +147,24 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "intervals. P(greater) is the probability that the difference is above zero.",
         f"Intervals of {len(table):,} differences around a line at zero.",
         lambda: contrasts_forest(fit, level=run.level, table=table),
+    )
+
+
+def _later(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    if (later := run.later) is None:
+        return
+    yield Picture(
+        "later",
+        "questions",
+        "Are later values where predictions put them?",
+        f"Each unit's later {fit.model.family.unit_words.value} has a place in its prediction, 0 "
+        "for the lowest and 1 for the highest. Places of good predictions are spread evenly, and "
+        "the curve stays near zero, within the band. A curve that dips says that values came out "
+        "higher than predicted; one above zero at the left and below it at the right, that they "
+        "lie further out.",
+        "Curve of the distribution of later values' places, less an even one, within a band "
+        "around zero.",
+        lambda: later_places(fit, later),
     )
 
 
