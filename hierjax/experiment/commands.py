@@ -336,7 +336,10 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     """The answers of every method, of which there is mostly one."""
     from hierjax.experiment import terminal
     from hierjax.experiment.decision_tables import decisions
+    from hierjax.experiment.per import as_shown, per_of
+    from hierjax.families.unit_words import per_text
 
+    record, per = as_shown(record), per_text(per_of(record))
     out, counts = terminal.console(), record.counts
     level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
@@ -345,12 +348,15 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
         print(("\n" if index else "") + f"{name}: {str(found.status).replace('_', ' ')}")
         hyper = _of_method(record.hyper, name)
         terminal.hyperparameters(hyper, record.level, out)
+        if per:
+            out.print(f"mean:{per}; the others of rates per unit of exposure", style="dim")
         if not found.is_point and np.isnan(hyper["mean"]).any():
             out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
         if with_units:
-            terminal.units(record.units, level, out, "Units")
+            terminal.units(record.units, level, out, f"Units{', rates' + per if per else ''}")
         if len(record.new_units):
-            terminal.units(_of_method(record.predictions, name), level, out, "New units")
+            title = f"New units{', rates' + per if per else ''}"
+            terminal.units(_of_method(record.predictions, name), level, out, title)
     decisions(record, out)
 
 

@@ -26,13 +26,17 @@ def decisions(record: "RunRecord", out: Console) -> None:
         record: The run.
         out: Where to print.
     """
+    from hierjax.experiment.per import per_of
+    from hierjax.families.unit_words import per_text
+
     questions = record.config["questions"]
     names: tuple[str, ...]
     data = record.counts.columns
     if (table := record.exceedance) is not None:
         chosen = table["selected"]
         count, rate, share = int(chosen.sum()), questions["above"], 100 * questions["fdr"]
-        title = f"Above {rate:g}: {count} of {len(table)} units"
+        per = per_of(record)
+        title = f"Above {rate * (per or 1.0):g}{per_text(per)}: {count} of {len(table)} units"
         rows = [row for row in table.rows() if row["selected"]]
         rows.sort(key=lambda row: row["pep"])
         names = (*data, "probability_above", "pep", "q_value")
@@ -51,7 +55,10 @@ def decisions(record: "RunRecord", out: Console) -> None:
         wanted = ("p_greater", "difference_mean", "difference_low", "difference_high",
                   "ratio_low", "ratio_high", "expected_loss")  # fmt: skip
         names = tuple(name for name in wanted if name in list(table))
-        _print(out, f"Against {printable(str(questions['control']))}", rows, names)
+        per = per_of(record)
+        title = f"Against {printable(str(questions['control']))}"
+        title += "" if per is None else f", differences and loss{per_text(per)}"
+        _print(out, title, rows, names)
     if (table := record.next_counts) is not None:
         names = (*data, "mean", "sd", "low", "median", "high")
         title = _next_title(questions)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hierjax.experiment.per import per_of
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.rounding import (
     MISSING,
@@ -18,6 +19,7 @@ from hierjax.experiment.rounding import (
 )
 from hierjax.families import FAMILIES
 from hierjax.families.protocol import AnyFamily
+from hierjax.families.unit_words import per_text
 from hierjax.inference import METHODS
 from hierjax.plots.style import method_styles, point_estimate, reference
 from hierjax.table import Table
@@ -138,7 +140,7 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     order += [name for name in by_parameter if name not in headings]
     return [
         Group(
-            headings.get(name, name),
+            headings.get(name, name) + (per_text(per_of(run)) if name == "mean" else ""),
             [
                 [
                     labels[row["method"]],
@@ -196,12 +198,12 @@ def agreement(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """Differences from quadrature, one group a quantity."""
     if run.agreement is None:
         return []
-    groups = []
+    groups, per = [], per_text(per_of(run))
     for quantity, rows in _grouped(run.agreement.rows(), "quantity"):
         decimals = min(decimals_for(min(_positive(rows, "mcse"), default=1e-4), 2), 8)
         groups.append(
             Group(
-                _parameters(run).get(quantity, str(quantity)),
+                _parameters(run).get(quantity, f"{quantity}{', rate' + per if per else ''}"),
                 [
                     [
                         labels.get(row["method"], row["method"]),

@@ -49,7 +49,7 @@ NEXT = {
 
 
 #: Keys that a resolved configuration has only where they are given.
-OPTIONAL = ("later",)
+OPTIONAL = ("later", "per")
 
 
 class QuestionsConfig(Strict):
@@ -119,6 +119,8 @@ class Config(Strict):
     """What is asked of the units."""
     later: LaterConfig | None = None
     """What came of the same units later, to be predicted from the data."""
+    per: Positive | None = None
+    """How many units of exposure shown rates are per, as 100000; tables in files have per one."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of every interval."""
     interval: Literal["equal_tailed", "highest_density"] = "equal_tailed"
@@ -216,3 +218,8 @@ def _of_another_family(config: Config) -> Iterator[tuple[tuple[str | int, ...], 
             right = next(each for each, its in NEXT.items() if its == family)
             yield ("questions", key), f"expected {right}, as of {family}, found {key}"
     yield from unsuited_later(config.later, data, family)
+    if config.per is not None and CONTAINERS[family].keys[1] != "exposure":
+        yield (
+            ("per",),
+            f"expected the family gamma_poisson, whose rates are per exposure, found {family}",
+        )

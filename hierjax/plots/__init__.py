@@ -15,6 +15,7 @@ from hierjax.plots.contrasts import contrasts_forest
 from hierjax.plots.density import new_unit
 from hierjax.plots.diagram import plate
 from hierjax.plots.exceedance import exceedance_curve
+from hierjax.plots.extremes import extremes, shrinkage_by_size
 from hierjax.plots.figures import write_figures
 from hierjax.plots.funnel import funnel
 from hierjax.plots.hyperparameters import contours, optimizer_path
@@ -30,6 +31,7 @@ __all__ = [
     "contours",
     "contrasts_forest",
     "exceedance_curve",
+    "extremes",
     "funnel",
     "influence",
     "interval_widths",
@@ -46,6 +48,7 @@ __all__ = [
     "ranks",
     "raw_rates",
     "shrinkage",
+    "shrinkage_by_size",
     "trace",
     "write_figures",
 ]
