@@ -72,6 +72,7 @@ def answer(
         loo=_leave_one_out(prepared, fits, reference) if compare else None,
         answered_by=answered_by,
         **answers,
+        regions=prepared.regions,
         warnings=(
             *prepared.warnings,
             *notes,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hierjax.checks import Forecast, LooPit, PredictiveCheck
     from hierjax.fitting import Fit
+    from hierjax.regions import Regions
     from hierjax.table import Table
 
 
@@ -67,6 +68,7 @@ class RunRecord:
         predictive: The posterior predictive checks with their replicates, for figures.
         loo_pit: `Fit.loo_pit`, for figures.
         later: How well a later period is predicted; None where there is none.
+        regions: Outlines of the units; None where there are none.
         warnings: What a reader should know before trusting the answers, one sentence or two each.
         seconds: Wall seconds of each stage of the run so far, by the stage's name.
         manifest: As ``manifest.json`` holds it: versions, device, precision, seed, status and
@@ -95,6 +97,7 @@ class RunRecord:
     predictive: "PredictiveCheck | None" = None
     loo_pit: "LooPit | None" = None
     later: "Forecast | None" = None
+    regions: "Regions | None" = None
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from hierjax import datasets
 from hierjax.containers import CONTAINERS
 from hierjax.counts import Counts
 from hierjax.experiment.later import LaterConfig, unsuited_later
+from hierjax.experiment.map_file import MapConfig
 from hierjax.experiment.method_entries import MethodEntry, entry_model, require_names_differ
 from hierjax.experiment.model_schema import AnyModelConfig
 from hierjax.experiment.schema_base import (
@@ -49,7 +50,7 @@ NEXT = {
 
 
 #: Keys that a resolved configuration has only where they are given.
-OPTIONAL = ("later", "per")
+OPTIONAL = ("later", "per", "map")
 
 
 class QuestionsConfig(Strict):
@@ -121,6 +122,8 @@ class Config(Strict):
     """What came of the same units later, to be predicted from the data."""
     per: Positive | None = None
     """How many units of exposure shown rates are per, as 100000; tables in files have per one."""
+    map: MapConfig | None = None
+    """Outlines of the units, for a map of them."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of every interval."""
     interval: Literal["equal_tailed", "highest_density"] = "equal_tailed"

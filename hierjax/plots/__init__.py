@@ -23,6 +23,7 @@ from hierjax.plots.influence import influence
 from hierjax.plots.pooling import interval_widths, pooling
 from hierjax.plots.population import raw_rates, shrinkage
 from hierjax.plots.rank_map import rank_heat_map
+from hierjax.plots.region_map import region_map
 from hierjax.plots.style import method_styles, new_panels
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "rank_heat_map",
     "ranks",
     "raw_rates",
+    "region_map",
     "shrinkage",
     "shrinkage_by_size",
     "trace",

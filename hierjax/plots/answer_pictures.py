@@ -21,6 +21,7 @@ from hierjax.plots.funnel import funnel
 from hierjax.plots.influence import influence
 from hierjax.plots.picture import Picture, estimates
 from hierjax.plots.rank_map import rank_heat_map
+from hierjax.plots.region_map import region_map
 from hierjax.plots.style import is_complete_pooling, leading, new_panels, told
 from hierjax.table import Table
 
@@ -58,6 +59,7 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
     fit, table = run.fits[name], estimates(run)[name]
     yield from _caterpillar(run, fit, table)
     yield from _funnel(run, fit, table)
+    yield from _map(run, fit, table)
     yield from _exceedance(run, fit)
     yield from _extremes(run, fit, table)
     yield from _ranks(run, fit)
@@ -97,6 +99,22 @@ def _funnel(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
         f"from the fitted population. Marked are units {flagged}.",
         f"Scatter plot of {raw}s against {size} between limits that narrow as it grows.",
         lambda: funnel(fit, selection=selection, table=table),
+    )
+
+
+def _map(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
+    if (regions := run.regions) is None:
+        return
+    words = fit.model.family.unit_words
+    yield Picture(
+        "map",
+        "units",
+        "On the map",
+        f"{words.raw[:1].upper()}{words.raw[1:]}s above, posterior means below, in the same "
+        f"colors: those of the {words.raw}s that lie beyond take the color of the end. Extreme "
+        f"colors above are mostly of regions with {words.amount}. Grey has no data.",
+        f"Two maps of regions colored by {words.raw}, a patchwork, and by posterior mean, calm.",
+        lambda: region_map(fit, regions, table=table),
     )
 
 
