@@ -78,6 +78,7 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         facts=_data_facts(run),
         words=FAMILIES[run.counts.family].unit_words,
         unit_columns=tables.unit_columns(run),
+        raw_columns=tables.raw_columns(run),
         family=run.counts.family,
         hyperprior=hyperprior_parts(next(iter(run.fits.values())).model if run.fits else None),
         methods=tables.methods(run, labels),

@@ -37,6 +37,7 @@ __all__ = [
     "pair_of",
     "predictions",
     "provenance",
+    "raw_columns",
     "raw_text",
     "rows_of",
     "spread",
@@ -74,6 +75,11 @@ def _parameters(run: RunRecord) -> dict[str, str]:
 def unit_columns(run: RunRecord) -> list[str]:
     """Headings of a unit's label, value and size."""
     return ["Unit", *(name.capitalize() for name in run.counts.columns)]
+
+
+def raw_columns(run: RunRecord) -> list[str]:
+    """Heading of raw rates; none of measurements, which are their own raw values."""
+    return [] if _family(run).support == "reals" else [_family(run).unit_words.raw.capitalize()]
 
 
 def unit_cells(run: RunRecord, row: Mapping[str, Any]) -> list[str]:
@@ -175,6 +181,7 @@ def units(run: RunRecord) -> dict[str, Any] | None:
         return None
     rows = rows_of(run.units, leading)
     decimals = common_decimals(map(spread, rows))
+    raw = ("raw_rate",) if raw_columns(run) else ()
     left_out, after = 0, None
     if len(rows) > _MOST_UNITS:
         ranked = sorted(rows, key=lambda row: -row["mean"])
@@ -187,7 +194,7 @@ def units(run: RunRecord) -> dict[str, Any] | None:
         "after": after,
         "rows": [
             unit_cells(run, row)
-            + [number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)]
+            + [number(row[key], decimals) for key in (*raw, *_ESTIMATES)]
             + [number(row["shrinkage"], 3)]
             for row in rows
         ],

@@ -186,7 +186,9 @@ def units(table: "Table", level: float | None, out: Console, title: str) -> None
     lines = grid(["label"])
     columns = list(table)
     data = columns[columns.index("label") + 1 : columns.index("mean")]
-    data, real = data[:2], [*data[2:], "mean", "sd", "low", "high", "shrinkage"]
+    # A measurement is its own raw value.
+    raw = [] if "values" in data else data[2:]
+    data, real = data[:2], [*raw, "mean", "sd", "low", "high", "shrinkage"]
     for name in [*data, *real]:
         lines.add_column(_heading(name, level), justify="right", no_wrap=True)
     for position, row in enumerate(rows):
