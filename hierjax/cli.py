@@ -91,6 +91,7 @@ def fit_command(
     fdr: cli_options.Fdr = None,
     top: cli_options.Top = None,
     control: cli_options.Control = None,
+    per: cli_options.Per = None,
     interval: cli_options.Interval = None,
     empirical_bayes: cli_options.EmpiricalBayes = None,
     next_size: cli_options.Next = None,
@@ -119,6 +120,7 @@ def fit_command(
     flags |= {
         "seed": seed,
         "level": level,
+        "per": per,
         "interval": interval,
         "empirical_bayes": empirical_bayes,
     }

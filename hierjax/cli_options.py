@@ -89,6 +89,13 @@ Control = Annotated[
     str | None,
     typer.Option(metavar="LABEL", help="Compare every unit's rate with this one's."),
 ]
+Per = Annotated[
+    float | None,
+    typer.Option(
+        metavar="UNITS",
+        help="Show rates per so many units of --exposure, as 100000; in files they are per one.",
+    ),
+]
 Interval = Annotated[
     Literal["equal_tailed", "highest_density"] | None,
     typer.Option(help="Kind of the units' intervals; equal_tailed by default."),

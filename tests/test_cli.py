@@ -233,6 +233,7 @@ def test_a_run_writes_its_directory(finished):
     run, done = finished
     assert done.code == 0, done.err
     asked = {"exceedance.csv", "ranks.csv", "contrasts.csv", "predictions.csv"}
+    asked |= {"later.csv", "later_units.csv"}
     assert {path.name for path in run.iterdir()} == set(OWN) - asked
     assert [path.name for path in (run / "draws").iterdir()] == ["gibbs.nc"]
     assert all(path.suffix == ".png" for path in (run / "figures").iterdir())

@@ -91,6 +91,8 @@ def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
         "predictions.csv": record.next_counts,
         "checks.csv": record.checks,
         "influence.csv": record.influence,
+        "later.csv": None if record.later is None else record.later.scores,
+        "later_units.csv": None if record.later is None else record.later.units,
     }
     for name, table in tables.items():
         if table is not None:

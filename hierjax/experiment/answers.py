@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hierjax.checks import agreement, baselines
+from hierjax.checks import agreement, baselines, forecast
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import new_units, resolved
 from hierjax.experiment.questions import decide, judge
@@ -72,6 +72,7 @@ def answer(
         loo=_leave_one_out(prepared, fits, reference) if compare else None,
         answered_by=answered_by,
         **answers,
+        regions=prepared.regions,
         warnings=(
             *prepared.warnings,
             *notes,
@@ -99,8 +100,12 @@ def _questions(
     )
     if fit is None:
         return "", {}, []
-    answers, refused = decide(prepared, as_asked(fit, prepared.config), progress)
+    asked = as_asked(fit, prepared.config)
+    tables, refused = decide(prepared, asked, progress)
+    answers: dict[str, Any] = dict(tables)
     answers |= judge(prepared, fit) if judged else {}
+    if prepared.later is not None:
+        answers["later"] = forecast(asked, prepared.later)
     return name, answers, [f"{name}: {why}" for why in refused]
 
 

@@ -58,12 +58,13 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
 
         study_commands.run_and_print(checked, path, resume)
         return
-    from hierjax.experiment import terminal
+    from hierjax.experiment import decision_tables, terminal
     from hierjax.experiment.runner import prepare
 
     record = _written(prepare(analysis(checked)), path, resume)
     if record is not None:
         terminal.overview(record, terminal.console())
+        decision_tables.later(record, terminal.console())
         _conclude(record, path)
 
 
@@ -156,6 +157,10 @@ def _fit_tallied(
         raise ConfigError(
             f"{flag}: expected no --out, or a run's directory, as the table takes no further "
             f"answers, found {out}"
+        )
+    if any(change.startswith("later") for change in changes):
+        raise ConfigError(
+            "later: expected no --hyper-only, and no file as --out, as it is asked of units"
         )
     if columns.family != "beta_binomial":
         if out is not None:
@@ -331,7 +336,10 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     """The answers of every method, of which there is mostly one."""
     from hierjax.experiment import terminal
     from hierjax.experiment.decision_tables import decisions
+    from hierjax.experiment.per import as_shown, per_of
+    from hierjax.families.unit_words import per_text
 
+    record, per = as_shown(record), per_text(per_of(record))
     out, counts = terminal.console(), record.counts
     level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
@@ -340,12 +348,15 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
         print(("\n" if index else "") + f"{name}: {str(found.status).replace('_', ' ')}")
         hyper = _of_method(record.hyper, name)
         terminal.hyperparameters(hyper, record.level, out)
+        if per:
+            out.print(f"mean:{per}; the others of rates per unit of exposure", style="dim")
         if not found.is_point and np.isnan(hyper["mean"]).any():
             out.print("-: does not exist, the posterior's tail is too heavy", style="dim")
         if with_units:
-            terminal.units(record.units, level, out, "Units")
+            terminal.units(record.units, level, out, f"Units{', rates' + per if per else ''}")
         if len(record.new_units):
-            terminal.units(_of_method(record.predictions, name), level, out, "New units")
+            title = f"New units{', rates' + per if per else ''}"
+            terminal.units(_of_method(record.predictions, name), level, out, title)
     decisions(record, out)
 
 

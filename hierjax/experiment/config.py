@@ -115,10 +115,17 @@ def validated(
     if found := config.disagreements():
         raise ConfigError(_told(found, source, lines or {}, origins))
     key, data = _data_of(config)
-    if data is None or data.path is None:
-        return config
-    absolute = os.path.abspath((directory or Path()) / Path(data.path).expanduser())
-    return config.model_copy(update={key: data.model_copy(update={"path": absolute})})
+    located = {key: data, "map": getattr(config, "map", None)}
+    update = {
+        name: each.model_copy(update={"path": _absolute(each.path, directory)})
+        for name, each in located.items()
+        if each is not None and each.path is not None
+    }
+    return config.model_copy(update=update)
+
+
+def _absolute(path: str, directory: Path | None) -> str:
+    return os.path.abspath((directory or Path()) / Path(path).expanduser())
 
 
 def analysis(config: "AnyConfig") -> "Config":
@@ -168,7 +175,13 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
         for entry in plain["methods"]
     ]
     if config.kind == "analysis":
-        from hierjax.experiment.schema import NEXT
+        from hierjax.experiment.schema import NEXT, OPTIONAL
+
+        for key in OPTIONAL:
+            if plain[key] is None:
+                del plain[key]
+            elif isinstance(plain[key], dict):
+                plain[key] = {name: each for name, each in plain[key].items() if each is not None}
 
         for question, family in NEXT.items():
             if family != config.model.family:

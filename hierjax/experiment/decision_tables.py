@@ -12,7 +12,7 @@ from hierjax.experiment.terminal import grid, number, printable, quantity
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
 
-__all__ = ["decisions"]
+__all__ = ["decisions", "later"]
 
 _DATA = {name for container in CONTAINERS.values() for name in container.columns}
 # Rows shown of a table that is longer.
@@ -26,13 +26,17 @@ def decisions(record: "RunRecord", out: Console) -> None:
         record: The run.
         out: Where to print.
     """
+    from hierjax.experiment.per import per_of
+    from hierjax.families.unit_words import per_text
+
     questions = record.config["questions"]
     names: tuple[str, ...]
     data = record.counts.columns
     if (table := record.exceedance) is not None:
         chosen = table["selected"]
         count, rate, share = int(chosen.sum()), questions["above"], 100 * questions["fdr"]
-        title = f"Above {rate:g}: {count} of {len(table)} units"
+        per = per_of(record)
+        title = f"Above {rate * (per or 1.0):g}{per_text(per)}: {count} of {len(table)} units"
         rows = [row for row in table.rows() if row["selected"]]
         rows.sort(key=lambda row: row["pep"])
         names = (*data, "probability_above", "pep", "q_value")
@@ -51,11 +55,43 @@ def decisions(record: "RunRecord", out: Console) -> None:
         wanted = ("p_greater", "difference_mean", "difference_low", "difference_high",
                   "ratio_low", "ratio_high", "expected_loss")  # fmt: skip
         names = tuple(name for name in wanted if name in list(table))
-        _print(out, f"Against {printable(str(questions['control']))}", rows, names)
+        per = per_of(record)
+        title = f"Against {printable(str(questions['control']))}"
+        title += "" if per is None else f", differences and loss{per_text(per)}"
+        _print(out, title, rows, names)
     if (table := record.next_counts) is not None:
         names = (*data, "mean", "sd", "low", "median", "high")
         title = _next_title(questions)
         _print(out, title, list(table.rows()), names)
+    later(record, out)
+
+
+def later(record: "RunRecord", out: Console) -> None:
+    """Prints how well a later period is predicted, where a run has one.
+
+    Args:
+        record: The run.
+        out: Where to print.
+    """
+    if record.later is None:
+        return
+    rows = {row["quantity"]: row for row in record.later.scores.rows()}
+    out.print(f"\nLater period, predicted by {record.answered_by}", style="bold")
+    errors = grid(["root mean squared error"])
+    errors.add_column(record.counts.columns[0], justify="right", no_wrap=True)
+    names = {"partial_pooling": "shrunken", "no_pooling": "raw", "complete_pooling": "pooled"}
+    for name, word in names.items():
+        text = f"{word} ({name.replace('_', ' ')})"
+        errors.add_row(text, number(rows[f"rmse_{name}"]["value"]))
+    out.print(errors)
+    shares = grid(["predictive intervals"])
+    shares.add_column("inside, %", justify="right", no_wrap=True)
+    shares.add_column("standard error", justify="right", no_wrap=True)
+    for name, row in rows.items():
+        if name.startswith("coverage"):
+            level = f"{100 * row['expected']:g} %"
+            shares.add_row(level, f"{100 * row['value']:.1f}", f"{100 * row['se']:.1f}")
+    out.print(shares)
 
 
 def _next_title(questions: Mapping[str, Any]) -> str:

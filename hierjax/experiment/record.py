@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hierjax.checks import LooPit, PredictiveCheck
+    from hierjax.checks import Forecast, LooPit, PredictiveCheck
     from hierjax.fitting import Fit
+    from hierjax.regions import Regions
     from hierjax.table import Table
 
 
@@ -66,6 +67,8 @@ class RunRecord:
         influence: `Fit.influence`; None for a method that has none.
         predictive: The posterior predictive checks with their replicates, for figures.
         loo_pit: `Fit.loo_pit`, for figures.
+        later: How well a later period is predicted; None where there is none.
+        regions: Outlines of the units; None where there are none.
         warnings: What a reader should know before trusting the answers, one sentence or two each.
         seconds: Wall seconds of each stage of the run so far, by the stage's name.
         manifest: As ``manifest.json`` holds it: versions, device, precision, seed, status and
@@ -93,6 +96,8 @@ class RunRecord:
     influence: "Table | None" = None
     predictive: "PredictiveCheck | None" = None
     loo_pit: "LooPit | None" = None
+    later: "Forecast | None" = None
+    regions: "Regions | None" = None
     warnings: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)

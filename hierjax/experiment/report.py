@@ -13,10 +13,12 @@ import numpy as np
 
 from hierjax.experiment import report_answers, yaml_text
 from hierjax.experiment import report_tables as tables
+from hierjax.experiment.per import as_shown, per_of
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.report_page import figures_in, hyperprior_parts, images_of, page, write_page
 from hierjax.experiment.rounding import decimals_for, interval, number, seconds, whole
 from hierjax.families import FAMILIES, AnyFamily
+from hierjax.families.unit_words import per_text
 from hierjax.fitting import Fit
 from hierjax.observations import Observations
 from hierjax.plots.figures import estimates, pictures
@@ -24,6 +26,8 @@ from hierjax.plots.pooling import width_ratio
 from hierjax.plots.style import is_complete_pooling, method_styles, point_estimate, reference
 
 __all__ = ["render", "write_report"]
+
+_SECTIONS = ("model", "units", "questions", "hyperparameters", "checks")
 
 
 def write_report(
@@ -57,7 +61,8 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
     Returns:
         A whole HTML page.
     """
-    sections = ("model", "units", "questions", "hyperparameters", "checks")
+    drawn = figures_in(pictures(run), images, _SECTIONS)
+    run, per = as_shown(run), per_text(per_of(run))
     labels = tables.method_labels(run)
     return page(
         "report.html.j2",
@@ -66,12 +71,14 @@ def render(run: RunRecord, images: Mapping[str, bytes]) -> str:
         low=f"{50 * (1 - run.level):.4g}%",
         high=f"{50 * (1 + run.level):.4g}%",
         leading=labels.get(leading_fit(run) or ""),
-        figures=figures_in(pictures(run), images, sections),
+        figures=drawn,
+        per=per,
         warnings=_warnings(run, labels),
         findings=_findings(run),
         facts=_data_facts(run),
         words=FAMILIES[run.counts.family].unit_words,
         unit_columns=tables.unit_columns(run),
+        raw_columns=tables.raw_columns(run),
         family=run.counts.family,
         hyperprior=hyperprior_parts(next(iter(run.fits.values())).model if run.fits else None),
         methods=tables.methods(run, labels),
@@ -107,7 +114,7 @@ def leading_fit(run: RunRecord) -> str | None:
 
 def _findings(run: RunRecord) -> list[tuple[str, str]]:
     """The answers in a few sentences, each with what it is about."""
-    name = leading_fit(run)
+    name, per = leading_fit(run), per_text(per_of(run))
     if name is None:
         return []
     fit = run.fits[name]
@@ -118,7 +125,7 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     found = [
         (
             "Population",
-            f"The units' {words.parameter}s have mean {number(mean['median'], decimals)}"
+            f"The units' {words.parameter}s{per} have mean {number(mean['median'], decimals)}"
             f"{_bracketed(run, mean, decimals)}.",
         ),
         ("Pooling", _pooling_sentence(run, fit, rows)),
@@ -129,7 +136,7 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     found.append(
         (
             "Units",
-            f"{words.raw[:1].upper()}{words.raw[1:]}s run from "
+            f"{words.raw[:1].upper()}{words.raw[1:]}s{per} run from "
             f"{interval(min(raw), max(raw), decimals)}; estimates from "
             f"{interval(min(means), max(means), decimals)}.",
         )
@@ -141,7 +148,7 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
         found.append(
             (
                 str(row["label"]),
-                f"{pair}{raw_text}: estimated {words.parameter} "
+                f"{pair}{raw_text}: estimated {words.parameter}{per} "
                 f"{number(row['mean'], places)}{_bracketed(run, row, places)}.",
             )
         )
@@ -199,15 +206,16 @@ def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
     family = FAMILIES[counts.family]
     words, (value, size) = family.unit_words, counts.pair
     weight = family.on_host.statistic(value, size)[1]
-    raw = counts.raw[weight > 0]
+    per = per_of(run)
+    raw = counts.raw[weight > 0] * (per or 1.0)
     fewest, most = size.min().item(), size.max().item()
     spread = f"{fewest:,} to {most:,}, median {np.median(size):,.6g}"
     facts = [
         ("Units", whole(len(counts))),
-        *_totals(counts, family),
+        *_totals(counts, family, per),
         (words.size_of_unit, spread if fewest < most else f"{most:,}"),
         (
-            f"{words.raw[:1].upper()}{words.raw[1:]}s",
+            f"{words.raw[:1].upper()}{words.raw[1:]}s{per_text(per)}",
             f"{raw.min():.3g} to {raw.max():.3g}, median {np.median(raw):.3g}",
         ),
     ]
@@ -218,11 +226,13 @@ def _data_facts(run: RunRecord) -> list[tuple[str, str]]:
     return facts
 
 
-def _totals(counts: Observations, family: AnyFamily) -> list[tuple[str, str]]:
+def _totals(
+    counts: Observations, family: AnyFamily, per: float | int | None
+) -> list[tuple[str, str]]:
     """What all units have together."""
     value, size = counts.pair
     statistic, weight = family.on_host.statistic(value, size)
-    together = f"{statistic.sum() / weight.sum():.4g}"
+    together = f"{statistic.sum() / weight.sum() * (per or 1.0):.4g}"
     if family.support == "reals":
         return [("Mean of all, weighted by precision", together)]
     joined, names = (
@@ -235,7 +245,10 @@ def _totals(counts: Observations, family: AnyFamily) -> list[tuple[str, str]]:
     )
     total = size.sum().item()
     exposure = f"{total:,}" if isinstance(total, int) else f"{total:,.6g}"
-    return [(names, f"{value.sum():,} {joined} {exposure}"), ("Rate of all together", together)]
+    return [
+        (names, f"{value.sum():,} {joined} {exposure}"),
+        (f"Rate of all together{per_text(per)}", together),
+    ]
 
 
 def _missing_means(run: RunRecord) -> str | None:

@@ -5,17 +5,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hierjax.checks import Forecast
+from hierjax.experiment.per import per_of
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.report_tables import unit_cells, unit_columns
-from hierjax.experiment.rounding import common_decimals, number
+from hierjax.experiment.rounding import common_decimals, decimals_for, number
 from hierjax.families import FAMILIES
-from hierjax.families.unit_words import UnitWords
+from hierjax.families.unit_words import UnitWords, per_text
 from hierjax.plots.contrasts import probability
 from hierjax.table import Table
 
 __all__ = ["Part", "checks", "questions"]
 
 _MOST_ROWS = 25
+PREDICTIONS = {
+    "partial_pooling": "Shrunken rates (partial pooling)",
+    "no_pooling": "Raw rates (no pooling)",
+    "complete_pooling": "One rate for all (complete pooling)",
+}
 _CHECKS = {
     "zeros": "Units without {}",
     "largest_rate": "Largest raw rate",
@@ -36,7 +43,7 @@ class Part(NamedTuple):
         columns: Headings of the table.
         rows: Its rows, of which there may be none.
         note: What else a reader should know.
-        figure: Name of the figure that shows it, if there is one.
+        figure: Names of the figures that show it, if there are any, with blanks between.
     """
 
     title: str
@@ -56,11 +63,12 @@ def questions(run: RunRecord) -> list[Part]:
     Returns:
         The questions that have an answer.
     """
-    makers: dict[str, Callable[[RunRecord, Table], Part]] = {
+    makers: dict[str, Callable[[RunRecord, Any], Part]] = {
         "exceedance": _exceedance,
         "ranks": _ranks,
         "contrasts": _contrasts,
         "next_counts": _next_counts,
+        "later": _later,
     }
     tables = ((make, getattr(run, name)) for name, make in makers.items())
     return [make(run, table) for make, table in tables if table is not None]
@@ -82,10 +90,12 @@ def _ends(run: RunRecord) -> tuple[str, str]:
 def _exceedance(run: RunRecord, table: Table) -> Part:
     asked = run.config["questions"]
     rows = sorted((row for row in table.rows() if row["selected"]), key=lambda row: row["pep"])
+    per = per_of(run)
+    cut = f"{asked['above'] * (per or 1.0):g}{per_text(per)}"
     wrong = sum(row["pep"] for row in rows)
     text = (
         f"{len(rows):,} of {len(table):,} units are listed, of which {number(wrong, 2)} are "
-        f"expected not to be above {asked['above']:g}. A longer list would be expected to have "
+        f"expected not to be above {cut}. A longer list would be expected to have "
         f"more than {100 * asked['fdr']:g}% of such units."
     )
     cells = [
@@ -93,7 +103,7 @@ def _exceedance(run: RunRecord, table: Table) -> Part:
         for row in rows[:_MOST_ROWS]
     ]
     columns = [*unit_columns(run), "P(above)", "Wrong up to it"]
-    title = f"Which units are above {asked['above']:g}?"
+    title = f"Which units are above {cut}?"
     note = "The last column is the expected share of wrong units in the list up to there (q-value)."
     return Part(title, text, columns, cells, f"{note} {_left_out(rows, 'exceedance.csv')}",
                 "exceedance")  # fmt: skip
@@ -123,7 +133,7 @@ def _ranks(run: RunRecord, table: Table) -> Part:
         f"Rank 1 is the highest {_words(run).parameter}. Ranks of all units are in ranks.csv, "
         f"{len(table):,} in all."
     )
-    return Part(f"Which units are the top {top:,}?", text, columns, cells, note, "ranks")
+    return Part(f"Which units are the top {top:,}?", text, columns, cells, note, "extremes ranks")
 
 
 def _contrasts(run: RunRecord, table: Table) -> Part:
@@ -148,7 +158,8 @@ def _contrasts(run: RunRecord, table: Table) -> Part:
         for row in rows
     ]
     low, high = _ends(run)
-    columns = ["Unit", "P(greater)", "Difference", low, high]
+    difference = f"Difference{per_text(per_of(run))}"
+    columns = ["Unit", "P(greater)", difference, low, high]
     columns += [f"Ratio, {low}", high] if ratios else []
     note = "The most certain comparisons. " if len(table) > _MOST_ROWS else ""
     note += f"The expected loss of choosing a unit over {control} is in contrasts.csv."
@@ -178,6 +189,44 @@ def _next_counts(run: RunRecord, table: Table) -> Part:
     return Part(title, text, headings, cells, _left_out(rows, "predictions.csv"))
 
 
+def _later(run: RunRecord, found: Forecast) -> Part:
+    rows = {row["quantity"]: row for row in found.scores.rows()}
+    errors = {name: rows[f"rmse_{name}"]["value"] for name in PREDICTIONS}
+    places = decimals_for(min(errors.values()))
+    best = min(errors, key=errors.__getitem__)
+    text = (
+        "The model was fitted to the earlier data alone. "
+        f"{PREDICTIONS[best]} predict the units' later values best: their root mean squared error "
+        f"is {number(errors[best], places)}. Intervals of "
+        f"partial pooling that are to hold 90% of later values hold "
+        f"{100 * rows['coverage_90']['value']:.1f}%."
+    )
+    cells = [
+        [PREDICTIONS.get(name.removeprefix("rmse_"), name), number(row["value"], places), "", ""]
+        for name, row in rows.items()
+        if name.startswith("rmse")
+    ]
+    lean = rows["mean_error"]
+    cells.append(
+        ["Mean of later value less prediction"]
+        + [number(lean[key], places) for key in ("value", "expected", "se")]
+    )
+    for name, row in rows.items():
+        if name.startswith("coverage"):
+            shares = [100 * row[key] for key in ("value", "expected", "se")]
+            level = name.removeprefix("coverage_")
+            cells.append([f"Share inside {level}% intervals, %", *(number(x, 1) for x in shares)])
+    note = (
+        "Errors are in the unit of the values. Where a count lies on an interval's edge, the share "
+        "of it that is inside counts, so that calibrated intervals hold their nominal share "
+        "however coarse the counts. The standard error is that of independent units. Every unit's "
+        "predictions are in later_units.csv."
+    )
+    columns = ["Score", "Found", "Expected", "Standard error"]
+    title = "How well is the later period predicted?"
+    return Part(title, text, columns, cells, note, "later")
+
+
 def checks(run: RunRecord) -> list[list[str]]:
     """Posterior predictive checks, and the likelihood ratio of complete pooling.
 
@@ -187,16 +236,18 @@ def checks(run: RunRecord) -> list[list[str]]:
     Returns:
         One row a check: what, observed, mean, low, high, tail probability.
     """
-    return list(_check_rows([] if run.checks is None else run.checks.rows(), _words(run).one))
+    rows = [] if run.checks is None else run.checks.rows()
+    return list(_check_rows(rows, _words(run).one, per_text(per_of(run))))
 
 
-def _check_rows(rows: Iterable[dict[str, Any]], one: str) -> Iterator[list[str]]:
+def _check_rows(rows: Iterable[dict[str, Any]], one: str, per: str) -> Iterator[list[str]]:
     for row in rows:
         width = 0.3 * (row["high"] - row["low"])
         places = common_decimals([width], 2) if width > 0 else 2
         names = ("observed", "mean", "low", "high")
         yield [
-            _CHECKS.get(row["check"], str(row["check"])).format(one),
+            _CHECKS.get(row["check"], str(row["check"])).format(one)
+            + (per if "rate" in row["check"].removeprefix("likelihood_ratio") else ""),
             *(number(row[name], places) for name in names),
             probability(row["tail_probability"]),
         ]

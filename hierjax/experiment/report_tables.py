@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hierjax.experiment.per import per_of
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.rounding import (
     MISSING,
@@ -18,6 +19,7 @@ from hierjax.experiment.rounding import (
 )
 from hierjax.families import FAMILIES
 from hierjax.families.protocol import AnyFamily
+from hierjax.families.unit_words import per_text
 from hierjax.inference import METHODS
 from hierjax.plots.style import method_styles, point_estimate, reference
 from hierjax.table import Table
@@ -35,6 +37,7 @@ __all__ = [
     "pair_of",
     "predictions",
     "provenance",
+    "raw_columns",
     "raw_text",
     "rows_of",
     "spread",
@@ -72,6 +75,11 @@ def _parameters(run: RunRecord) -> dict[str, str]:
 def unit_columns(run: RunRecord) -> list[str]:
     """Headings of a unit's label, value and size."""
     return ["Unit", *(name.capitalize() for name in run.counts.columns)]
+
+
+def raw_columns(run: RunRecord) -> list[str]:
+    """Heading of raw rates; none of measurements, which are their own raw values."""
+    return [] if _family(run).support == "reals" else [_family(run).unit_words.raw.capitalize()]
 
 
 def unit_cells(run: RunRecord, row: Mapping[str, Any]) -> list[str]:
@@ -138,7 +146,7 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     order += [name for name in by_parameter if name not in headings]
     return [
         Group(
-            headings.get(name, name),
+            headings.get(name, name) + (per_text(per_of(run)) if name == "mean" else ""),
             [
                 [
                     labels[row["method"]],
@@ -173,6 +181,7 @@ def units(run: RunRecord) -> dict[str, Any] | None:
         return None
     rows = rows_of(run.units, leading)
     decimals = common_decimals(map(spread, rows))
+    raw = ("raw_rate",) if raw_columns(run) else ()
     left_out, after = 0, None
     if len(rows) > _MOST_UNITS:
         ranked = sorted(rows, key=lambda row: -row["mean"])
@@ -185,7 +194,7 @@ def units(run: RunRecord) -> dict[str, Any] | None:
         "after": after,
         "rows": [
             unit_cells(run, row)
-            + [number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)]
+            + [number(row[key], decimals) for key in (*raw, *_ESTIMATES)]
             + [number(row["shrinkage"], 3)]
             for row in rows
         ],
@@ -196,12 +205,12 @@ def agreement(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """Differences from quadrature, one group a quantity."""
     if run.agreement is None:
         return []
-    groups = []
+    groups, per = [], per_text(per_of(run))
     for quantity, rows in _grouped(run.agreement.rows(), "quantity"):
         decimals = min(decimals_for(min(_positive(rows, "mcse"), default=1e-4), 2), 8)
         groups.append(
             Group(
-                _parameters(run).get(quantity, str(quantity)),
+                _parameters(run).get(quantity, f"{quantity}{', rate' + per if per else ''}"),
                 [
                     [
                         labels.get(row["method"], row["method"]),

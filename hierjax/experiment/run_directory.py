@@ -33,6 +33,8 @@ OWN = (
     "predictions.csv",
     "checks.csv",
     "influence.csv",
+    "later.csv",
+    "later_units.csv",
     "draws",
     "figures",
     "report.html",

@@ -17,7 +17,9 @@ from jaxtyping import Array, Key
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
+from hierjax.experiment.later import load_later
 from hierjax.experiment.loading import with_warnings
+from hierjax.experiment.map_file import load_map
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.experiment.schema import Config
 from hierjax.fitted import DTYPES
@@ -26,6 +28,7 @@ from hierjax.inference import Quadrature
 from hierjax.inference.result import Problem, Progress
 from hierjax.model import Model
 from hierjax.observations import Observations
+from hierjax.regions import Regions
 
 __all__ = [
     "MethodFits",
@@ -64,12 +67,16 @@ class Prepared:
         counts: The data.
         model: The model, its distributions in the run's precision.
         warnings: What is odd about the data.
+        later: What came of the units later, to be predicted.
+        regions: Outlines of the units, for a map.
     """
 
     config: Config
     counts: Any
     model: Model
     warnings: tuple[str, ...] = ()
+    later: Observations | None = None
+    regions: Regions | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,15 @@ def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None 
     """
     counts, odd = loaded or with_warnings(lambda: load_counts(config))
     check_questions(config.questions, counts)
+    later = load_later(config)
+    regions, without = load_map(config, counts)
     prepare_jax(config.device)
     with jax.enable_x64(config.precision == "float64"):
         model = build_model(config.model)
         require_family(model, counts)
         problem = Problem(model, counts, DTYPES[config.precision])
         problem.proper_tally()
-    return Prepared(config, counts, problem.model, odd)
+    return Prepared(config, counts, problem.model, (*odd, *without), later, regions)
 
 
 def method_key(seed: int, name: str) -> Key[Array, ""]:

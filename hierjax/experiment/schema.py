@@ -13,6 +13,8 @@ from pydantic import Field, field_validator, model_validator
 from hierjax import datasets
 from hierjax.containers import CONTAINERS
 from hierjax.counts import Counts
+from hierjax.experiment.later import LaterConfig, unsuited_later
+from hierjax.experiment.map_file import MapConfig
 from hierjax.experiment.method_entries import MethodEntry, entry_model, require_names_differ
 from hierjax.experiment.model_schema import AnyModelConfig
 from hierjax.experiment.schema_base import (
@@ -45,6 +47,10 @@ NEXT = {
     "next_exposure": "gamma_poisson",
     "next_error": "normal_normal",
 }
+
+
+#: Keys that a resolved configuration has only where they are given.
+OPTIONAL = ("later", "per", "map")
 
 
 class QuestionsConfig(Strict):
@@ -112,6 +118,12 @@ class Config(Strict):
     """Units to be asked about that are not part of the data."""
     questions: QuestionsConfig = QuestionsConfig()
     """What is asked of the units."""
+    later: LaterConfig | None = None
+    """What came of the same units later, to be predicted from the data."""
+    per: Positive | None = None
+    """How many units of exposure shown rates are per, as 100000; tables in files have per one."""
+    map: MapConfig | None = None
+    """Outlines of the units, for a map of them."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Probability of every interval."""
     interval: Literal["equal_tailed", "highest_density"] = "equal_tailed"
@@ -208,3 +220,9 @@ def _of_another_family(config: Config) -> Iterator[tuple[tuple[str | int, ...], 
         if getattr(questions, key) is not None and owner != family:
             right = next(each for each, its in NEXT.items() if its == family)
             yield ("questions", key), f"expected {right}, as of {family}, found {key}"
+    yield from unsuited_later(config.later, data, family)
+    if config.per is not None and CONTAINERS[family].keys[1] != "exposure":
+        yield (
+            ("per",),
+            f"expected the family gamma_poisson, whose rates are per exposure, found {family}",
+        )

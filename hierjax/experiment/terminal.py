@@ -106,6 +106,9 @@ def warn(texts: Sequence[str], out: Console) -> None:
 
 def overview(record: "RunRecord", out: Console) -> None:
     """Prints one line a method: estimates, the first new unit, agreement, seconds, status."""
+    from hierjax.experiment.per import as_shown, per_of
+    from hierjax.families.unit_words import per_text
+
     lines = grid(["method"])
     parameters = _headline(record)
     names = [*parameters]
@@ -114,6 +117,7 @@ def overview(record: "RunRecord", out: Console) -> None:
     for column in [*names, "max |z|", "seconds"]:
         lines.add_column(column, justify="right", no_wrap=True)
     lines.add_column("status", no_wrap=True)
+    record, per = as_shown(record), per_text(per_of(record))
     hyper = {(row["method"], row["parameter"]): row for row in record.hyper.rows()}
     first: dict[str, dict[str, Any]] = {}
     for row in record.predictions.rows():
@@ -133,11 +137,13 @@ def overview(record: "RunRecord", out: Console) -> None:
         lines.add_row(*cells, f"{seconds:.1f}", _coloured(status))
     out.print(lines)
     points = [name for name, fit in record.fits.items() if fit.is_point]
+    of_mean = f"; the mean{per}" if per else ""
     estimates = f" ({' and '.join(points)}: estimates)" if points else ""
-    out.print(f"{', '.join(parameters)}: posterior medians{estimates}", style="dim")
+    out.print(f"{', '.join(parameters)}: posterior medians{estimates}{of_mean}", style="dim")
     if len(record.new_units):
         word = "effect" if record.counts.family == "normal_normal" else "rate"
-        out.print(f"{word}: posterior mean and {100 * record.level:g} % interval", style="dim")
+        text = f"{word}{per}: posterior mean and {100 * record.level:g} % interval"
+        out.print(text, style="dim")
     out.print(
         "max |z|: largest difference from quadrature, in Monte Carlo standard errors", style="dim"
     )
@@ -180,7 +186,9 @@ def units(table: "Table", level: float | None, out: Console, title: str) -> None
     lines = grid(["label"])
     columns = list(table)
     data = columns[columns.index("label") + 1 : columns.index("mean")]
-    data, real = data[:2], [*data[2:], "mean", "sd", "low", "high", "shrinkage"]
+    # A measurement is its own raw value.
+    raw = [] if "values" in data else data[2:]
+    data, real = data[:2], [*raw, "mean", "sd", "low", "high", "shrinkage"]
     for name in [*data, *real]:
         lines.add_column(_heading(name, level), justify="right", no_wrap=True)
     for position, row in enumerate(rows):

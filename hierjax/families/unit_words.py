@@ -3,7 +3,7 @@
 
 from typing import NamedTuple
 
-__all__ = ["EVENTS", "MEASUREMENTS", "SUCCESSES", "UnitWords"]
+__all__ = ["EVENTS", "MEASUREMENTS", "SUCCESSES", "UnitWords", "per_text"]
 
 
 class UnitWords(NamedTuple):
@@ -127,3 +127,16 @@ MEASUREMENTS = UnitWords(
         "The effects come from one population, of which all units together say the rest."
     ),
 )
+
+
+def per_text(per: float | int | None) -> str:
+    """What is said after the word rate.
+
+    Examples:
+        >>> per_text(100_000), per_text(1e6), per_text(2.5), per_text(None)
+        (' per 100,000', ' per 1,000,000', ' per 2.5', '')
+    """
+    if per is None:
+        return ""
+    whole = float(per).is_integer() and abs(per) < 1e15
+    return f" per {int(per):,}" if whole else f" per {per:g}"

@@ -8,13 +8,14 @@ settings are left as they were. Without axes each makes a figure of its own:
     >>> ax.figure.savefig("shrinkage.png")  # doctest: +SKIP
 """
 
-from hierjax.plots.calibration import loo_pit, posterior_predictive
+from hierjax.plots.calibration import later_places, loo_pit, posterior_predictive
 from hierjax.plots.caterpillar import caterpillar
 from hierjax.plots.chains import agreement, ranks, trace
 from hierjax.plots.contrasts import contrasts_forest
 from hierjax.plots.density import new_unit
 from hierjax.plots.diagram import plate
 from hierjax.plots.exceedance import exceedance_curve
+from hierjax.plots.extremes import extremes, shrinkage_by_size
 from hierjax.plots.figures import write_figures
 from hierjax.plots.funnel import funnel
 from hierjax.plots.hyperparameters import contours, optimizer_path
@@ -22,6 +23,7 @@ from hierjax.plots.influence import influence
 from hierjax.plots.pooling import interval_widths, pooling
 from hierjax.plots.population import raw_rates, shrinkage
 from hierjax.plots.rank_map import rank_heat_map
+from hierjax.plots.region_map import region_map
 from hierjax.plots.style import method_styles, new_panels
 
 __all__ = [
@@ -30,9 +32,11 @@ __all__ = [
     "contours",
     "contrasts_forest",
     "exceedance_curve",
+    "extremes",
     "funnel",
     "influence",
     "interval_widths",
+    "later_places",
     "loo_pit",
     "method_styles",
     "new_panels",
@@ -44,7 +48,9 @@ __all__ = [
     "rank_heat_map",
     "ranks",
     "raw_rates",
+    "region_map",
     "shrinkage",
+    "shrinkage_by_size",
     "trace",
     "write_figures",
 ]

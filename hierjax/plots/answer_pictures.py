@@ -7,18 +7,22 @@ from matplotlib.axes import Axes
 
 from hierjax.checks.loo import require_proper_without_one
 from hierjax.errors import ModelError
+from hierjax.experiment.per import as_shown, per_of, shown_check
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.runner import method_key
+from hierjax.families.unit_words import per_text
 from hierjax.fitting import Fit
-from hierjax.plots.calibration import loo_pit, posterior_predictive
+from hierjax.plots.calibration import later_places, loo_pit, posterior_predictive
 from hierjax.plots.caterpillar import MOST_NAMED, caterpillar
 from hierjax.plots.contrasts import contrasts_forest
 from hierjax.plots.exceedance import exceedance_curve, is_above
+from hierjax.plots.extremes import extremes, find_extremes
 from hierjax.plots.funnel import funnel
 from hierjax.plots.influence import influence
 from hierjax.plots.picture import Picture, estimates
 from hierjax.plots.rank_map import rank_heat_map
-from hierjax.plots.style import is_complete_pooling, leading, new_panels
+from hierjax.plots.region_map import region_map
+from hierjax.plots.style import is_complete_pooling, leading, new_panels, told
 from hierjax.table import Table
 
 __all__ = ["answer_pictures", "answering", "check_pictures"]
@@ -55,9 +59,12 @@ def answer_pictures(run: RunRecord) -> Iterator[Picture]:
     fit, table = run.fits[name], estimates(run)[name]
     yield from _caterpillar(run, fit, table)
     yield from _funnel(run, fit, table)
+    yield from _map(run, fit, table)
     yield from _exceedance(run, fit)
+    yield from _extremes(run, fit, table)
     yield from _ranks(run, fit)
     yield from _contrasts(run, fit)
+    yield from _later(run, fit)
 
 
 def _caterpillar(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
@@ -95,8 +102,24 @@ def _funnel(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
     )
 
 
+def _map(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
+    if (regions := run.regions) is None:
+        return
+    words = fit.model.family.unit_words
+    yield Picture(
+        "map",
+        "units",
+        "On the map",
+        f"{words.raw[:1].upper()}{words.raw[1:]}s above, posterior means below, in the same "
+        f"colors: those of the {words.raw}s that lie beyond take the color of the end. Extreme "
+        f"colors above are mostly of regions with {words.amount}. Grey has no data.",
+        f"Two maps of regions colored by {words.raw}, a patchwork, and by posterior mean, calm.",
+        lambda: region_map(fit, regions, table=table),
+    )
+
+
 def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
-    table = _table(run, "exceedance")
+    table = _table(as_shown(run), "exceedance")
     if table is None:
         return
     fdr = (run.config.get("questions") or {}).get("fdr")
@@ -105,13 +128,38 @@ def _exceedance(run: RunRecord, fit: Fit) -> Iterator[Picture]:
     yield Picture(
         "exceedance",
         "questions",
-        f"How long a list of units {side} {cut:.4g}?",
+        f"How long a list of units {side} {cut:.4g}{per_text(per_of(run))}?",
         "Units in the order of how sure it is. Thin, the probability that the unit itself is not "
         f"{side}; thick, the expected share of such units among all up to there. The list "
         f"{allowed}",
         "Two rising curves of the probability of being wrong against the length of the list, with "
         "the length chosen.",
         lambda: exceedance_curve(fit, fdr=fdr, table=table),
+    )
+
+
+def _extremes(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
+    if _table(run, "ranks") is None or is_complete_pooling(fit):
+        return
+    count, words = int(run.config["questions"]["top"]), fit.model.family.unit_words
+    used = told(fit) > 0
+    raw, mean = (
+        find_extremes(table[name][used].astype(float), count) for name in ("raw_rate", "mean")
+    )
+    both = [int(np.sum(a & b)) for a, b in zip(raw, mean, strict=True)]
+    tied = int(raw.bottom.sum())
+    ties = f" (of the lowest, {tied:,} are equal or lower)" if tied > count else ""
+    yield Picture(
+        "extremes",
+        "questions",
+        f"Who is at the top and at the bottom {count:,}?",
+        f"Above, by {words.raw}{ties}: at both ends are mostly units with {words.amount}, by "
+        f"chance. Below, by posterior mean: at both ends are units that tell enough. At the top by "
+        f"both are {both[0]:,} units, at the bottom {both[1]:,}. The dashed line is the pooled "
+        f"{words.parameter}.",
+        f"Two scatter plots against {words.sizes}, {words.raw}s above and posterior means below, "
+        "with the highest and the lowest marked.",
+        lambda: extremes(fit, count, table=table),
     )
 
 
@@ -146,6 +194,24 @@ def _contrasts(run: RunRecord, fit: Fit) -> Iterator[Picture]:
         "intervals. P(greater) is the probability that the difference is above zero.",
         f"Intervals of {len(table):,} differences around a line at zero.",
         lambda: contrasts_forest(fit, level=run.level, table=table),
+    )
+
+
+def _later(run: RunRecord, fit: Fit) -> Iterator[Picture]:
+    if (later := run.later) is None:
+        return
+    yield Picture(
+        "later",
+        "questions",
+        "Are later values where predictions put them?",
+        f"Each unit's later {fit.model.family.unit_words.value} has a place in its prediction, 0 "
+        "for the lowest and 1 for the highest. Places of good predictions are spread evenly, and "
+        "the curve stays near zero, within the band. A curve that dips says that values came out "
+        "higher than predicted; one above zero at the left and below it at the right, that they "
+        "lie further out.",
+        "Curve of the distribution of later values' places, less an even one, within a band "
+        "around zero.",
+        lambda: later_places(fit, later),
     )
 
 
@@ -215,10 +281,15 @@ def _replicates(run: RunRecord, fit: Fit) -> Iterator[Picture]:
             # The key of the run's table of checks, whose replicates these are.
             key = method_key(run.config["seed"], "checks")
             check = fit.posterior_predictive(key, _draws(run), run.level)
+        per = per_of(run)
+        check = check if per is None else shown_check(check, per)
         names = check["statistic"].tolist()
         panels = new_panels(1, len(names), 7.2, 2.7)[0]
         for name, ax in zip(names, panels, strict=True):
             posterior_predictive(fit, ax, statistic=name, check=check)
+            if per is not None and "rate" in name:
+                said = per_text(per).strip()
+                ax.set_xlabel(f"({said})²" if name.startswith("variance") else said)
         return panels[0]
 
     yield Picture(

@@ -7,13 +7,13 @@ from jaxtyping import Array, Float, Key
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from hierjax.checks import LooPit, PredictiveCheck
+from hierjax.checks import Forecast, LooPit, PredictiveCheck
 from hierjax.checks.uniformity import uniform_band
 from hierjax.fitting import Fit
 from hierjax.keys import require_key
 from hierjax.plots.style import INK, RAW, method_styles, new_axes, outside_legend, styled
 
-__all__ = ["loo_pit", "posterior_predictive"]
+__all__ = ["later_places", "loo_pit", "posterior_predictive"]
 
 _FINE = 400
 _BINS = 28
@@ -55,10 +55,32 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     """
     pit = fit.loo_pit() if pit is None else pit
     used = fit.counts.sizes > 0
-    kept = LooPit(pit.low[used], pit.high[used])
-    color = method_styles({fit.method.name: fit})[fit.method.name].color
+    value = fit.model.family.unit_words.value
+    return _places(fit, LooPit(pit.low[used], pit.high[used]), f"the unit's {value}", ax)
+
+
+@styled
+def later_places(fit: Fit, forecast: Forecast, ax: Axes | None = None) -> Axes:
+    """How far units' later values fall from where predictions from earlier ones put them.
+
+    As `loo_pit`, of predictions of a later period.
+
+    Args:
+        fit: The fit of the earlier period.
+        forecast: What `hierjax.checks.forecast` gave for it.
+        ax: Where to draw; a new figure by default.
+
+    Returns:
+        The axes.
+    """
+    value = fit.model.family.unit_words.value
+    return _places(fit, forecast.pit, f"the unit's later {value}", ax)
+
+
+def _places(fit: Fit, kept: LooPit, what: str, ax: Axes | None) -> Axes:
+    color, units = method_styles({fit.method.name: fit})[fit.method.name].color, len(kept.low)
     ax = new_axes(ax, 6.4, 3.6)
-    levels, low, high = uniform_band(int(used.sum()))
+    levels, low, high = uniform_band(units)
     ends = np.concatenate([[0.0], levels, [1.0]])
     ax.fill_between(
         ends,
@@ -69,11 +91,10 @@ def loo_pit(fit: Fit, ax: Axes | None = None, *, pit: LooPit | None = None) -> A
     fine = np.linspace(0, 1, _FINE + 1)
     difference = kept.cdf(fine) - fine
     ax.axhline(0.0, color=INK, linewidth=0.8)
-    ax.plot(fine, difference, color=color, label=f"{int(used.sum()):,} units")
+    ax.plot(fine, difference, color=color, label=f"{units:,} units")
     largest = 1.15 * max(float(np.abs(difference).max()), float((high - levels).max()))
     ax.set(xlim=(0, 1), ylim=(-largest, largest))
-    value = fit.model.family.unit_words.value
-    ax.set_xlabel(f"place of the unit's {value} in its prediction")
+    ax.set_xlabel(f"place of {what} in its prediction")
     ax.set_ylabel("share of units, less expected")
     ax.yaxis.set_major_locator(MaxNLocator(5, symmetric=True, steps=[1, 2, 5, 10]))
     outside_legend(ax, 2)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from hierjax.experiment.per import per_of
 from hierjax.experiment.record import RunRecord
 from hierjax.families.unit_words import UnitWords
 from hierjax.fitting import Fit
@@ -19,7 +20,9 @@ from hierjax.plots.answer_pictures import answer_pictures, check_pictures
 from hierjax.plots.chains import agreement, ranks, trace
 from hierjax.plots.density import new_unit
 from hierjax.plots.diagram import plate
+from hierjax.plots.extremes import shrinkage_by_size
 from hierjax.plots.hyperparameters import contours, optimizer_path
+from hierjax.plots.per import rates_per
 from hierjax.plots.picture import Picture, estimates
 from hierjax.plots.pooling import interval_widths, pooling
 from hierjax.plots.population import raw_rates, shrinkage
@@ -82,6 +85,20 @@ def _shrinkage(run: RunRecord) -> Iterator[Picture]:
         f"({words.amount}) are drawn furthest from the diagonal.",
         f"Scatter plot of posterior means against {words.raw}s: a flatter line than the diagonal.",
         lambda: shrinkage(run.fits, estimates=estimates(run)),
+    )
+
+
+def _shrinkage_by_size(run: RunRecord) -> Iterator[Picture]:
+    words = _words(run)
+    size = words.size.partition(",")[0]
+    yield Picture(
+        "shrinkage_by_size",
+        "units",
+        f"Shrinkage and {words.sizes}",
+        f"The share that the population's mean has in a unit's estimate; the rest is the unit's "
+        f"own {words.raw}. Where it is one half, the unit tells as much as all others together.",
+        f"Curve that falls from near one for the smallest {size} to its least for the largest.",
+        lambda: shrinkage_by_size(run.fits, estimates=estimates(run)),
     )
 
 
@@ -220,6 +237,7 @@ PICTURES: tuple[Callable[[RunRecord], Iterator[Picture]], ...] = (
     _new_units,
     _raw_rates,
     _shrinkage,
+    _shrinkage_by_size,
     _pooling,
     answer_pictures,
     _interval_widths,
@@ -240,7 +258,15 @@ def pictures(run: RunRecord) -> list[Picture]:
     Returns:
         The figures; none if no method found anything.
     """
-    return [picture for make in PICTURES for picture in make(run)] if run.fits else []
+    if not run.fits:
+        return []
+    found = [picture for make in PICTURES for picture in make(run)]
+    return [picture._replace(draw=partial(_per, picture, run)) for picture in found]
+
+
+def _per(picture: Picture, run: RunRecord) -> Axes:
+    per = per_of(run)
+    return picture.draw() if per is None else rates_per(picture.draw(), per)
 
 
 def write_figures(directory: Path, run: RunRecord) -> dict[str, Path]:

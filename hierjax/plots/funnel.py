@@ -34,6 +34,8 @@ _MOST_JOINED = 300
 _MOST_POINTS = 4000
 _MOST_NAMED = 12
 _SIZES = 60
+# How much further than the units the axis may reach, as a share of what they span.
+_BEYOND = 0.6
 _TAILS = (0.025, 0.001)
 _FLAG = "#b5179e"
 _LIMIT_DASHES = ((0, (5, 2)), (0, (1, 1.5)))
@@ -89,11 +91,13 @@ def funnel(
     sizes = _size_grid(weight[used], whole=family.support == "counts_up_to_size")
     units = _shown(fit, table, used, rates, pooled, selection)
     ax = new_axes(ax, 7.0, 4.8)
-    # All of the population's limits at the most trials are shown.
+    # The population's limits at the most trials are shown, unless they would flatten the units.
     ends = (_TAILS[1], 1 - _TAILS[1])
     far = [float(control_limits(rates, sizes[-1:], p, family)[0]) for p in ends]
-    low = min(units.raw.min(), units.mean.min(), far[0])
-    high = max(units.raw.max(), units.mean.max(), far[1])
+    low = float(min(units.raw.min(), units.mean.min()))
+    high = float(max(units.raw.max(), units.mean.max()))
+    beyond = _BEYOND * (high - low) if high > low else np.inf
+    low, high = min(low, max(far[0], low - beyond)), max(high, min(far[1], high + beyond))
     low, high = max(low, family.limits[0]), min(high, family.limits[1])
     margin = 0.05 * (high - low) or 0.05
     words = family.unit_words

@@ -16,7 +16,7 @@ from hierjax.tally import distinct_pairs
 from hierjax.units.answers import Columns, Units
 from hierjax.units.nodes import unit_nodes
 
-__all__ = ["draw_values", "log_predictive", "most_events", "predict_values"]
+__all__ = ["draw_values", "log_predictive", "most_events", "places_among", "predict_values"]
 
 # Up to here all outcomes are enumerated.
 _MOST_OUTCOMES = 10_000
@@ -172,6 +172,33 @@ def _below(units: Units, weights: np.ndarray, shapes: Shapes, size: Number, k: i
         return float(weights @ (host.below(columns, places) @ shares[0]))
     places, shares = unit_nodes(host, shapes)
     return float(weights @ np.sum(shares * host.at_most(k, size, places), axis=1))
+
+
+def places_among(
+    units: Units,
+    pair: tuple[Number, Number],
+    next_values: Shaped[np.ndarray, "values"],
+    next_size: Number,
+) -> Float[np.ndarray, "values 2"]:
+    """P(K < k) and P(K <= k) of a unit's next value K, at values k that it may have.
+
+    Args:
+        units: Answers about units.
+        pair: Value and size of the unit so far.
+        next_values: The values k.
+        next_size: Their size.
+
+    Returns:
+        Both probabilities of every value; of measurements they are the same.
+    """
+    weights, shapes = _shapes(units, np.array(pair, float))
+    if units.family.support == "reals":
+        given = (shapes[0], shapes[1] + next_size**2)
+        each = units.family.on_host.below(given, np.asarray(next_values, float)[:, None]) @ weights
+        return np.stack([each, each], axis=1) / weights.sum()
+    ends = ((int(k) - 1, int(k)) for k in next_values)
+    below = [[_below(units, weights, shapes, next_size, k) for k in pair] for pair in ends]
+    return np.clip(np.array(below) / weights.sum(), 0.0, 1.0)
 
 
 def most_events(units: Units, pair: tuple[Number, Number], size: Number, tail: float) -> int:

@@ -159,3 +159,18 @@ def test_simulated_counties_are_what_they_say():
     assert abs(rates.mean() * 430_000 - 20) < 5 * np.sqrt(20 / 20_000)
     deaths, expected = table["deaths_1985_89"], rates * table["person_years_1985_89"]
     assert abs(deaths.sum() - expected.sum()) < 5 * np.sqrt(expected.sum())
+
+
+def test_a_measurement_is_shown_once(capsys):
+    from hierjax.experiment import report_tables, terminal
+    from hierjax.experiment.answers import answer
+    from hierjax.experiment.runner import fit_all, prepare
+
+    prepared = prepare(validated({**SCHOOLS, "methods": [{"method": "moments"}]}, "c.yaml"))
+    run = answer(prepared, fit_all(prepared, terminal.watch), compare=False)
+    terminal.units(run.units, 0.9, terminal.console(), "Units")
+    assert "raw rate" not in capsys.readouterr().out
+    assert report_tables.raw_columns(run) == []
+    label, value, error, *estimates = report_tables.units(run)["rows"][0]
+    assert (label, value, error) == ("A", "28", "15")
+    assert len(estimates) == 6

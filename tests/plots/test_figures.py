@@ -14,6 +14,7 @@ EVERY = [
     "new_units",
     "raw_rates",
     "shrinkage",
+    "shrinkage_by_size",
     "pooling",
     "caterpillar",
     "funnel",
@@ -72,7 +73,7 @@ def test_every_figure_says_what_to_see(run):
         assert picture.caption.endswith(".")
         assert picture.alt.endswith(".")
     assert "90% intervals" in next(p.caption for p in found if p.name == "pooling")
-    assert len(PICTURES) == 12
+    assert len(PICTURES) == 13
 
 
 def test_estimates_are_each_methods_own(run):
@@ -138,8 +139,8 @@ def test_without_quadrature(rats, tmp_path):
 def test_point_estimates_alone(rats, tmp_path):
     fits = {"moments": point_fit(rats, method=hj.Moments())}
     assert names_drawn(record(rats, fits, new=NEW), tmp_path) == {
-        "model", "new_units", "raw_rates", "shrinkage", "pooling", "caterpillar", "funnel",
-        "loo_pit", "posterior_predictive",
+        "model", "new_units", "raw_rates", "shrinkage", "shrinkage_by_size", "pooling",
+        "caterpillar", "funnel", "loo_pit", "posterior_predictive",
     }  # fmt: skip
 
 

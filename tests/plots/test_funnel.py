@@ -105,3 +105,11 @@ def test_few_units_and_equal_trials(counts):
     low, high = ax.get_xlim()
     assert low < high
     ax.figure.savefig("/dev/null", format="png")
+
+
+def test_far_limits_of_the_population_do_not_flatten_the_units():
+    pumps = hj.datasets.pumps()
+    fit = hj.fit(pumps, method=hj.Moments())
+    wide = fit.unit_table()
+    top = float(max(pumps.raw.max(), wide["mean"].max()))
+    assert funnel(fit, table=wide).get_ylim()[1] < 1.8 * top
