@@ -19,6 +19,7 @@ from hierjax.table_columns import table_columns
 # all is refused without.
 if TYPE_CHECKING:
     from hierjax.experiment.complaints import Path as KeyPath
+    from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.experiment.kinds import AnyConfig
     from hierjax.experiment.schema import Config, DataConfig, QuestionsConfig
 
@@ -94,7 +95,8 @@ def validated(
     from pydantic import ValidationError
 
     from hierjax.experiment import complaints
-    from hierjax.experiment.kinds import kind_complaint, schema_of
+    from hierjax.experiment.groups.misplaced import misplaced
+    from hierjax.experiment.kinds import has_groups, kind_complaint, schema_of
 
     origins: dict[KeyPath, str] = {}
     for setting in settings:
@@ -107,10 +109,14 @@ def validated(
         from hierjax.experiment.schema import with_family
 
         given = with_family(given)
+    groups = has_groups(given)
+    if odd := misplaced(given, groups):
+        raise ConfigError(_told(odd, source, lines or {}, origins))
+    schema = schema_of(kind, groups)
     try:
-        config: Any = schema_of(kind).model_validate(given)
+        config: Any = schema.model_validate(given)
     except ValidationError as error:
-        found = complaints.complaints(error, schema_of(kind), given)
+        found = complaints.complaints(error, schema, given)
         raise ConfigError(_told(found, source, lines or {}, origins)) from None
     if found := config.disagreements():
         raise ConfigError(_told(found, source, lines or {}, origins))
@@ -125,10 +131,12 @@ def analysis(config: "AnyConfig") -> "Config":
     """A configuration that is known to be an analysis's.
 
     Raises:
-        ConfigError: If it is a study's.
+        ConfigError: If it is a study's, or of units in groups.
     """
     from hierjax.experiment.schema import Config
 
+    if config.kind == "analysis" and not isinstance(config, Config):
+        raise ConfigError("data.group: expected none, as of two levels, found one")
     if not isinstance(config, Config):
         raise ConfigError(f"kind: expected analysis, found {config.kind!r}")
     return config
@@ -171,15 +179,15 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
         from hierjax.experiment.schema import NEXT
 
         for question, family in NEXT.items():
-            if family != config.model.family:
+            if "questions" in plain and family != config.model.family:
                 del plain["questions"][question]
-        labels = new_units(analysis(config)).labels
+        labels = new_units(config).labels  # type: ignore[arg-type]
         for unit, label in zip(plain["new_units"], labels, strict=True):
             unit["label"] = label
     return plain
 
 
-def new_units(config: "Config") -> NewUnits:
+def new_units(config: "Config | GroupsConfig") -> NewUnits:
     """The units asked about, in columns; those without a label are called by their data."""
     units = config.new_units
     pairs = [unit.pair for unit in units]
@@ -266,10 +274,15 @@ def _filled(value: Any, path: "KeyPath", given: Any) -> Any:
     if path == ("methods",) and given.get("kind", "analysis") != "analysis":
         raise ConfigError("methods: expected a list of methods, as a study needs, found nothing")
     if value is None and path in (("methods",), ("model",), ("model", "hyperprior")):
-        from hierjax.experiment.schema import Config, family_given
+        from hierjax.experiment.kinds import has_groups, schema_of
+        from hierjax.experiment.schema import family_given
 
-        model = {"family": family_given(given)}
-        plain: Any = resolved(Config.model_validate({"data": {"dataset": "-"}, "model": model}))
+        data, groups = {"dataset": "-"}, has_groups(given)
+        if groups:
+            data = {"path": "-", "successes": "-", "trials": "-", "group": "-"}
+        schema = schema_of("analysis", groups)
+        filled = {"data": data, "model": {"family": family_given(given)}}
+        plain: Any = resolved(schema.model_validate(filled))
         for part in path:
             plain = plain[part]
         return plain

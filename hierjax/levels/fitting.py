@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import NormalDist
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,7 @@ from hierjax.inference.result import Progress, Status
 from hierjax.levels.answers import lab_columns
 from hierjax.levels.labs import Labs
 from hierjax.levels.methods import GroupProblem, GroupQuadrature
-from hierjax.levels.model import TOP, GroupModel
+from hierjax.levels.model import TOP, GroupModel, TopPrior
 from hierjax.levels.result import GroupResult
 from hierjax.levels.units import Mixtures, unit_answers
 from hierjax.observations import Observations
@@ -49,6 +50,7 @@ def fit_groups(
     key: Key[Array, ""] | None = None,
     precision: Precision = "float64",
     progress: Progress | None = None,
+    checkpoint: Path | None = None,
 ) -> "GroupFit | Fit":
     """Infers a hierarchy of three levels: units in groups, groups in a population of groups.
 
@@ -60,6 +62,7 @@ def fit_groups(
         precision: Floating type of what is above the groups; groups' likelihoods are worked out
             in float64.
         progress: Called by samplers with steps done and steps in all.
+        checkpoint: File that a sampler goes on from if it is there, and writes as it goes.
 
     Returns:
         The fit. Look at its `status`. Of a single group, where nothing tells how groups differ,
@@ -98,7 +101,8 @@ def fit_groups(
         message = f"{said}; {found.message}" if found.message else said
         return replace(found, result=replace(found.result, message=message))
     with jax.enable_x64(precision == "float64"):
-        problem = GroupProblem(model, family, labs, DTYPES[precision], key, progress)  # type: ignore[arg-type]
+        dtype = DTYPES[precision]
+        problem = GroupProblem(model, family, labs, dtype, key, progress, checkpoint)  # type: ignore[arg-type]
         result = settings.run(problem)
     return GroupFit(data, model, settings, precision, labs, result)
 
@@ -158,6 +162,18 @@ class GroupFit:
                 "log_bayes_factor": [0.0, labs - one],
             }
         )
+
+    @property
+    def typical(self) -> float:
+        """Mean parameter of a typical group: at the posterior median of the mean location."""
+        location = self.summary()["median"][:1]
+        return float(self.model.family.host_parameter_at(location)[0])  # type: ignore[union-attr]
+
+    @property
+    def prior(self) -> TopPrior:
+        """The hyperprior in numbers, its defaults by the data's own units."""
+        family: Any = self.model.family
+        return GroupProblem(self.model, family, self.labs, DTYPES[self.precision]).prior()
 
     def _require(self) -> None:
         if self.result.status is Status.FAILED:
