@@ -125,14 +125,15 @@ def fit(
         whole = named.family == "beta_binomial" and float(size).is_integer()
         questions[_NEXT[named.family]] = int(size) if whole else size
     default = ["type2_mle", "quadrature"] if hyper_only else ["quadrature"]
-    given = {
+    given: dict[str, Any] = {
         "name": "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:80],
         "data": {"path": file, **names},
         "model": {"family": named.family},
         "methods": [{"method": name} for name in ([method] if method else default)],
         "new_units": asked,
-        "questions": questions,
     }
+    if questions:
+        given["questions"] = questions
     if hyper_only or is_table:
         _fit_tallied(file, named, given, changes, out, resume, hyper_only)
         return
@@ -157,7 +158,7 @@ def _fit_tallied(
         raise ConfigError(f"--hyper-only: expected no --out, as nothing is written, found {out}")
     if resume:
         raise ConfigError(f"--resume: expected a run's directory with --out, found {out or 'none'}")
-    if given["questions"]:
+    if "questions" in given:
         name = next(iter(given["questions"]))
         flag = "--next" if name in _NEXT.values() else f"--{name}"
         if hyper_only:

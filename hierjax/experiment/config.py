@@ -96,7 +96,12 @@ def validated(
 
     from hierjax.experiment import complaints
     from hierjax.experiment.groups.misplaced import misplaced
-    from hierjax.experiment.kinds import has_groups, kind_complaint, schema_of
+    from hierjax.experiment.kinds import (
+        has_groups,
+        kind_complaint,
+        schema_of,
+        without_empty_group,
+    )
 
     origins: dict[KeyPath, str] = {}
     for setting in settings:
@@ -109,7 +114,7 @@ def validated(
         from hierjax.experiment.schema import with_family
 
         given = with_family(given)
-    groups = has_groups(given)
+    given, groups = without_empty_group(given), has_groups(given)
     if odd := misplaced(given, groups):
         raise ConfigError(_told(odd, source, lines or {}, origins))
     schema = schema_of(kind, groups)
@@ -136,7 +141,10 @@ def analysis(config: "AnyConfig") -> "Config":
     from hierjax.experiment.schema import Config
 
     if config.kind == "analysis" and not isinstance(config, Config):
-        raise ConfigError("data.group: expected none, as of two levels, found one")
+        raise ConfigError(
+            "data.group: expected none for an analysis of two levels, found one; hierjax fit has "
+            "--group"
+        )
     if not isinstance(config, Config):
         raise ConfigError(f"kind: expected analysis, found {config.kind!r}")
     return config

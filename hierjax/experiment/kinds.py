@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     AnyConfig: TypeAlias = Config | GroupsConfig | StudyConfig
 
-__all__ = ["KINDS", "has_groups", "json_schema", "kind_complaint", "schema_of"]
+__all__ = [
+    "KINDS",
+    "has_groups",
+    "json_schema",
+    "kind_complaint",
+    "schema_of",
+    "without_empty_group",
+]
 
 _STUDIES = "hierjax.experiment.study.schema"
 
@@ -73,6 +80,19 @@ def kind_complaint(kind: Any) -> str | None:
         return None
     near = did_you_mean(kind, KINDS) if isinstance(kind, str) else ""
     return f"expected one of {', '.join(KINDS)}, found {kind!r}{near}"
+
+
+def without_empty_group(given: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as plain data in which a group that is null is none.
+
+    Examples:
+        >>> without_empty_group({"data": {"path": "a.csv", "group": None}})
+        {'data': {'path': 'a.csv'}}
+    """
+    data = given.get("data")
+    if not isinstance(data, Mapping) or data.get("group", "") is not None:
+        return given
+    return {**given, "data": {key: value for key, value in data.items() if key != "group"}}
 
 
 def json_schema() -> dict[str, Any]:

@@ -17,6 +17,8 @@ from hierjax.plots.diagram import plate
 from hierjax.plots.exceedance import exceedance_curve
 from hierjax.plots.figures import write_figures
 from hierjax.plots.funnel import funnel
+from hierjax.plots.group_diagram import group_plate
+from hierjax.plots.groups import group_caterpillar, group_shrinkage
 from hierjax.plots.hyperparameters import contours, optimizer_path
 from hierjax.plots.influence import influence
 from hierjax.plots.pooling import interval_widths, pooling
@@ -31,6 +33,9 @@ __all__ = [
     "contrasts_forest",
     "exceedance_curve",
     "funnel",
+    "group_caterpillar",
+    "group_plate",
+    "group_shrinkage",
     "influence",
     "interval_widths",
     "loo_pit",

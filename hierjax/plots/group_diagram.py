@@ -36,7 +36,7 @@ def group_plate(fit: GroupFit, ax: Axes | None = None) -> Axes:
     """
     family: Any = fit.model.family
     ax, diagram = new_axes(ax, 6.8, 4.9), family.diagram
-    ax.set(xlim=(-1.5, 7.1), ylim=(-0.45, 5.75), aspect="equal")
+    ax.set(xlim=(-1.5, 7.3), ylim=(-0.45, 5.75), aspect="equal")
     ax.set_axis_off()
     top, group, middle, bottom = _LEVELS
     unit, seen, given = (0.6, middle), (0.6, bottom), (-0.5, bottom)
@@ -80,8 +80,8 @@ def group_plate(fit: GroupFit, ax: Axes | None = None) -> Axes:
         diagram.words[2],
     )
     for level, statement, said in zip(_LEVELS, statements, words, strict=True):
-        ax.text(2.5, level + 0.04, statement, ha="left", va="bottom", fontsize=11.5)
-        ax.text(2.5, level - 0.1, said, ha="left", va="top", fontsize=9.5, color=MUTED)
+        ax.text(2.7, level + 0.04, statement, ha="left", va="bottom", fontsize=11.5)
+        ax.text(2.7, level - 0.1, said, ha="left", va="top", fontsize=9.5, color=MUTED)
     for place, said in (
         ((-1.18, -0.27), f"g = 1, …, {len(fit.labs):,}"),
         ((-0.85, 0.13), f"j = 1, …, {len(fit.data):,}"),

@@ -28,7 +28,7 @@ __all__ = ["group_caterpillar", "group_shrinkage"]
 _MOST_UNITS, _MOST_GROUPS = 300, 200
 _ENDS = 3
 # Groups that have their names beside them.
-_NAMED = 12
+_NAMED = 8
 # How far apart rates are on a logarithmic axis.
 _DECADES = 20.0
 _DASH = (0, (5, 3))

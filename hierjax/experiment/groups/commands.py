@@ -100,9 +100,12 @@ def fit_and_print(
     from hierjax.experiment.config import validated
     from hierjax.experiment.groups.run import run_groups
     from hierjax.experiment.groups.runner import answer_groups, fit_all_groups, prepare_groups
+    from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.experiment.groups.terminal import fitted
 
-    config: Any = validated(dict(given), "hierjax fit", changes)
+    config = validated(dict(given), "hierjax fit", changes)
+    if not isinstance(config, GroupsConfig):
+        raise ConfigError("--group: expected no --set that makes this no fit of groups, found one")
     prepared = prepare_groups(config, loaded)
     if out is None:
         found = fit_all_groups(prepared, terminal.watch)

@@ -31,7 +31,12 @@ __all__ = ["render_groups", "write_groups_report"]
 
 _ELSEWHERE = ("name", "state", "methods", "warnings", "seconds", "git")
 # Jeffreys's words for a Bayes factor, in natural logarithms.
-_STRENGTH = ((1.15, "hardly worth a mention"), (2.3, "substantial"), (4.6, "strong"))
+_STRENGTH = (
+    (1.15, "hardly worth a mention"),
+    (2.30, "substantial"),
+    (3.45, "strong"),
+    (4.61, "very strong"),
+)
 
 
 def write_groups_report(directory: Path, run: GroupsRecord) -> Path:
@@ -164,15 +169,18 @@ def _sizes(run: GroupsRecord) -> np.ndarray:
     return np.unique(run.data.groups, return_counts=True)[1]
 
 
-def _hyperprior(run: GroupsRecord) -> list[str]:
-    """Densities of what is above the groups, a line each."""
+def _hyperprior(run: GroupsRecord) -> list[tuple[str, str, str]]:
+    """For each coordinate its letter, and the densities of its mean and standard deviation."""
     fit = next(iter(run.fits.values()), None)
     if fit is None:
         return []
     prior = fit.prior
     return [
-        f"μ_{name} ~ Normal({prior.centers[k]:.4g}, {prior.sds[k]:.4g}), "
-        f"τ_{name} ~ half-Normal({prior.scales[k]:.4g})".replace("-", "−").replace("f−N", "f-N")
+        (
+            name,
+            f"Normal({prior.centers[k]:.4g}, {prior.sds[k]:.4g})".replace("-", "−"),
+            f"half-Normal({prior.scales[k]:.4g})",
+        )
         for k, name in enumerate("uw")
     ]
 

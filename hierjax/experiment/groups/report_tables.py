@@ -36,10 +36,10 @@ _HEADINGS = dict(
     zip(
         TOP,
         (
-            "Mean location of groups, μ_u",
-            "SD of groups' locations, τ_u",
-            "Mean log concentration of groups, μ_w",
-            "SD of groups' log concentrations, τ_w",
+            "Mean of the groups' locations",
+            "SD of the groups' locations",
+            "Mean of the groups' log concentrations",
+            "SD of the groups' log concentrations",
         ),
         strict=True,
     )
