@@ -84,7 +84,7 @@ def test_simulated_labs_have_the_moments_of_their_population():
 
 @pytest.mark.parametrize("given", [{"labs": 0}, {"location": (0.0, -1.0)}])
 def test_impossible_labs_are_refused(given):
-    with pytest.raises(DataError, match="^simulate_labs: expected one lab or more"):
+    with pytest.raises(DataError, match=r"^simulate_labs: expected one lab or more"):
         datasets.simulate_labs(jax.random.key(0), **given)
 
 

@@ -65,7 +65,7 @@ def group_shrinkage(
         >>> data = hj.Counts([1, 2, 5, 6], [20] * 4, groups=["a", "a", "b", "b"])
         >>> axes = group_shrinkage(hj.fit_groups(data, method=hj.GroupType2MLE()))
         >>> [label.get_text() for label in axes[1].get_xticklabels()]
-        ['all its units\\ntogether', 'estimate']
+        ['all its units\ntogether', 'estimate']
     """
     groups = fit.groups(level) if groups is None else groups
     units = fit.units(level) if units is None else units
