@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ from hierjax.inference.result import Progress, Status
 from hierjax.levels.answers import lab_columns
 from hierjax.levels.labs import Labs
 from hierjax.levels.methods import GroupProblem, GroupQuadrature
-from hierjax.levels.model import TOP, GroupModel, TopPrior
+from hierjax.levels.model import TOP, GroupModel
 from hierjax.levels.result import GroupResult
 from hierjax.levels.units import Mixtures, unit_answers
 from hierjax.observations import Observations
@@ -48,9 +48,9 @@ def fit_groups(
     method: GroupMethod | None = None,
     *,
     key: Key[Array, ""] | None = None,
+    checkpoint: Path | None = None,
     precision: Precision = "float64",
     progress: Progress | None = None,
-    checkpoint: Path | None = None,
 ) -> "GroupFit | Fit":
     """Infers a hierarchy of three levels: units in groups, groups in a population of groups.
 
@@ -59,10 +59,10 @@ def fit_groups(
         model: Family and hyperprior; by default the data's family.
         method: Settings of the method; by default nested quadrature.
         key: Typed random key, for methods that draw.
+        checkpoint: File that a sampler goes on from if it is there, and writes as it goes.
         precision: Floating type of what is above the groups; groups' likelihoods are worked out
             in float64.
         progress: Called by samplers with steps done and steps in all.
-        checkpoint: File that a sampler goes on from if it is there, and writes as it goes.
 
     Returns:
         The fit. Look at its `status`. Of a single group, where nothing tells how groups differ,
@@ -162,18 +162,6 @@ class GroupFit:
                 "log_bayes_factor": [0.0, labs - one],
             }
         )
-
-    @property
-    def typical(self) -> float:
-        """Mean parameter of a typical group: at the posterior median of the mean location."""
-        location = self.summary()["median"][:1]
-        return float(self.model.family.host_parameter_at(location)[0])  # type: ignore[union-attr]
-
-    @property
-    def prior(self) -> TopPrior:
-        """The hyperprior in numbers, its defaults by the data's own units."""
-        family: Any = self.model.family
-        return GroupProblem(self.model, family, self.labs, DTYPES[self.precision]).prior()
 
     def _require(self) -> None:
         if self.result.status is Status.FAILED:

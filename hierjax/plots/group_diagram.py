@@ -7,6 +7,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 
 from hierjax.levels import GroupFit
 from hierjax.levels.model import TopPrior
+from hierjax.levels.typical import prior_of
 from hierjax.plots.diagram import arrow, node
 from hierjax.plots.style import INK, MUTED, RAW, new_axes, styled
 
@@ -68,7 +69,7 @@ def group_plate(fit: GroupFit, ax: Axes | None = None) -> Axes:
         ax.add_patch(box)
     first, second = diagram.coordinates
     statements = (
-        prior_text(fit.prior),
+        prior_text(prior_of(fit)),
         r"$u_g \sim \mathrm{N}(\mu_u, \tau_u)$, $w_g \sim \mathrm{N}(\mu_w, \tau_w)$",
         diagram.in_group,
         diagram.statements[1],

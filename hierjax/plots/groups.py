@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from hierjax.levels import GroupFit
+from hierjax.levels.typical import typical
 from hierjax.plots.caterpillar import MOST_NAMED, draw_raw, draw_rows, rate_limits
 from hierjax.plots.labels import beside_rows, named_rows
 from hierjax.plots.style import (
@@ -105,10 +106,10 @@ def group_shrinkage(
     axes[0].set(xlim=(-0.25, 2.3), ylabel=words.parameter, title="Units to their group")
     axes[1].set(xlim=(-0.2, 1.2), title="Groups to each other")
     for ax in axes:
-        ax.axhline(fit.typical, color=INK, linewidth=0.8, linestyle=_DASH, zorder=1.5)
+        ax.axhline(typical(fit), color=INK, linewidth=0.8, linestyle=_DASH, zorder=1.5)
     axes[1].annotate(
         "a typical group",
-        (0.5, fit.typical),
+        (0.5, typical(fit)),
         (0, 2),
         textcoords="offset points",
         fontsize=8.5,
@@ -135,7 +136,7 @@ def _limits(
 ) -> tuple[float, float, bool]:
     """Limits that hold all estimates and most raw rates, and whether the axis is logarithmic."""
     bounds: tuple[float, float] = fit.model.family.limits  # type: ignore[union-attr]
-    estimates = np.concatenate([stages[1:].ravel(), together[1], [fit.typical]])
+    estimates = np.concatenate([stages[1:].ravel(), together[1], [typical(fit)]])
     if bounds == (0.0, np.inf) and estimates.max() > _DECADES * estimates.min() > 0:
         return 0.5 * float(estimates.min()), 2 * float(estimates.max()), True
     raw = np.append(stages[0], together[0])
@@ -174,7 +175,7 @@ def group_caterpillar(
     )[order]
     few = len(order) <= MOST_NAMED
     ax = new_axes(ax, 6.4, max(1.3 + 0.2 * len(order), 2.4) if few else 5.2)
-    middle = fit.typical
+    middle = typical(fit)
     limits = rate_limits(np.append(low, middle), np.append(high, middle), raw, family.limits)
     ax.set(xlim=limits, ylim=(-0.8, len(order) - 0.2))
     ax.set_xlabel(f"mean {family.unit_words.parameter} of the group")

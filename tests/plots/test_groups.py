@@ -5,6 +5,7 @@ import pytest
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
 import hierjax as hj
+from hierjax.levels.typical import prior_of, typical
 from hierjax.plots import group_caterpillar, group_plate, group_shrinkage
 from hierjax.plots.style import new_panels
 
@@ -45,7 +46,7 @@ def test_lines_lead_from_raw_rates_by_estimates_to_means(few):
     np.testing.assert_array_equal([pair[0] for pair in pairs], np.clip(groups["raw"], low, high))
     assert (low, high) == right.get_ylim()
     dashed = [line for line in left.lines if len(set(line.get_ydata())) == 1][-1]
-    assert dashed.get_ydata()[0] == few.typical
+    assert dashed.get_ydata()[0] == typical(few)
     left.figure.savefig("/dev/null", format="png")
 
 
@@ -112,6 +113,6 @@ def test_a_plate_of_units_is_inside_a_plate_of_groups(few):
     texts = [text.get_text() for text in ax.texts]
     assert {f"g = 1, …, {len(fit.labs)}", f"j = 1, …, {len(fit.data)}"} <= set(texts)
     assert fit.model.family.diagram.in_group in texts
-    scale = fit.prior.scales[0]
+    scale = prior_of(fit).scales[0]
     assert any(rf"\tau_u \sim \mathrm{{N}}^+(0, {scale:.3g})" in text for text in texts)
     ax.figure.savefig("/dev/null", format="png")

@@ -24,6 +24,7 @@ from hierjax.experiment.report_page import figures_in, images_of, page, write_pa
 from hierjax.experiment.report_tables import in_words
 from hierjax.experiment.rounding import decimals_for, interval, number, whole
 from hierjax.families import FAMILIES
+from hierjax.levels.typical import prior_of, typical
 from hierjax.plots.group_pictures import group_pictures
 from hierjax.plots.style import method_label
 
@@ -122,7 +123,7 @@ def _findings(run: GroupsRecord) -> list[tuple[str, str]]:
         (
             "A typical group",
             f"The mean {words.parameter} of a typical group is "
-            f"{number(run.fits[name].typical, decimals)}.",
+            f"{number(typical(run.fits[name]), decimals)}.",
         ),
     ]
     for method in dict.fromkeys(run.evidence["method"].tolist()):
@@ -174,7 +175,7 @@ def _hyperprior(run: GroupsRecord) -> list[tuple[str, str, str]]:
     fit = next(iter(run.fits.values()), None)
     if fit is None:
         return []
-    prior = fit.prior
+    prior = prior_of(fit)
     return [
         (
             name,

@@ -22,13 +22,12 @@ from hierjax.levels import (
     GroupQuadrature,
     GroupType2MLE,
 )
-from hierjax.levels.fitting import GroupMethod
 from hierjax.table_columns import family_of
 
 __all__ = ["GROUP_METHODS", "GroupEntry", "GroupModelConfig", "GroupsConfig"]
 
 #: Methods of three levels, by what configurations call them.
-GROUP_METHODS: dict[str, type[GroupMethod]] = {
+GROUP_METHODS: dict[str, type] = {
     "quadrature": GroupQuadrature,
     "type2_mle": GroupType2MLE,
     "nuts": GroupNUTS,
