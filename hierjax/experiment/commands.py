@@ -52,15 +52,15 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
         require_directory_name(out)
     checked: Any = load(config, changes)
     path = out or Path("runs") / checked.name
+    if hasattr(getattr(checked, "data", None), "group"):
+        from hierjax.experiment.groups import commands as groups_commands
+
+        groups_commands.run_and_print(checked, path, resume)
+        return
     if checked.kind != "analysis":
         from hierjax.experiment.study import commands as study_commands
 
         study_commands.run_and_print(checked, path, resume)
-        return
-    if hasattr(checked.data, "group"):
-        from hierjax.experiment.groups import commands as groups_commands
-
-        groups_commands.run_and_print(checked, path, resume)
         return
     from hierjax.experiment import terminal
     from hierjax.experiment.runner import prepare

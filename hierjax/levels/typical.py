@@ -3,7 +3,7 @@
 from typing import Any
 
 from hierjax.fitted import DTYPES
-from hierjax.levels.fitting import GroupFit
+from hierjax.levels import GroupFit
 from hierjax.levels.methods import GroupProblem
 from hierjax.levels.model import TopPrior
 

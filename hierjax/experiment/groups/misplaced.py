@@ -5,8 +5,8 @@ from typing import Any
 
 __all__ = ["misplaced"]
 
-# What two levels alone have.
-_TWO_LEVELS = {
+# What keys are for that two levels alone have.
+_WORDS = {
     "questions": "questions about units",
     "interval": "other intervals than central ones",
     "empirical_bayes": "corrected point estimates",
@@ -32,8 +32,13 @@ def misplaced(given: Mapping[str, Any], groups: bool) -> list[tuple[tuple[str | 
 
 
 def _of_two_levels(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    for key, what in _TWO_LEVELS.items():
+    # Their schemas import JAX, as a file that is no YAML at all does not need.
+    from hierjax.experiment.groups.schema import GroupsConfig
+    from hierjax.experiment.schema import Config
+
+    for key in Config.model_fields.keys() - GroupsConfig.model_fields.keys():
         if given.get(key):
+            what = _WORDS.get(key, f"key {key}")
             yield (key,), f"expected none with data.group: three levels have no {what}"
     model = given.get("model")
     hyperprior = model.get("hyperprior") if isinstance(model, Mapping) else None
