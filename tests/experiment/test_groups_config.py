@@ -1,13 +1,14 @@
 """Configurations of units in groups: what asks for three levels, and what they do not take."""
 
 import copy
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 import hierjax as hj
 from hierjax.errors import ConfigError
-from hierjax.experiment.config import analysis, resolved, validated
+from hierjax.experiment.config import analysis, load, resolved, validated
 from hierjax.experiment.groups.runner import prepare_groups
 from hierjax.experiment.groups.schema import GROUP_METHODS, GroupsConfig
 from hierjax.experiment.kinds import json_schema
@@ -142,6 +143,13 @@ def test_changes_start_from_the_defaults_of_three_levels():
     assert config.methods[0].settings() == hj.GroupQuadrature(rows=33)
     assert config.methods[1].settings() == hj.GroupType2MLE()
     assert config.model.model().hyperprior == hj.GroupHyperprior((0.0, 2.0))
+
+
+def test_the_labs_that_are_shipped_can_be_run():
+    found = prepare_groups(load(Path(__file__).parents[2] / "configs" / "labs.yaml"))
+    assert len(found.data) == len(hj.datasets.simulated_labs())
+    assert found.config.methods[0].display_name == "quadrature"
+    assert found.warnings == ()
 
 
 def data(**columns):
