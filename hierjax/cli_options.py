@@ -49,12 +49,20 @@ Unit = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Column of the unit of each event.")
 ]
 Label = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the units' labels.")]
-Group = Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of the units' groups.")]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of the units' groups, such as labs: fits a third level, units in groups and "
+        "groups in a population of groups.",
+    ),
+]
 Method = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="moments, type2_mle, quadrature (exact, the default), nuts, gibbs or collapsed_gibbs.",
+        help="moments, type2_mle, quadrature (exact, the default), nuts, gibbs or collapsed_gibbs; "
+        "with --group quadrature, type2_mle, nuts or gibbs.",
     ),
 ]
 HyperOnly = Annotated[
@@ -68,9 +76,10 @@ HyperOnly = Annotated[
 New = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="[LABEL=]Y/N",
+        metavar="[LABEL=]Y/N[@GROUP]",
         help="A unit to ask about that is not in the file: successes/trials as 4/14, "
-        "events/exposure as 3/12.5 or value/error as -2.5/10; may be repeated.",
+        "events/exposure as 3/12.5 or value/error as -2.5/10; with --group its group, as 4/14@a, "
+        "or else one not seen; may be repeated.",
     ),
 ]
 Above = Annotated[

@@ -180,6 +180,15 @@ BAD = {
     ),
     "change": config(GIBBS, "--set methods[0].drwas=1: ", "--set", "methods[0].drwas=1"),
     "no gpu": config(GIBBS, "device: expected a GPU that JAX can use", "--device", "gpu"),
+    "questions of groups": table(
+        "a,1,4\nb,1,9", "--above: expected no --group", "--group", "label", "--above", "0.2"
+    ),
+    "a single group": Bad(
+        ["fit", "a.csv", *COLUMNS, "--group", "g", "--out", "run"],
+        "data.group: expected two groups or more in column 'g', found one ('a')",
+        {"a.csv": "g,y,n\na,1,4\na,1,9\n"},
+    ),
+    "no group": table("a,1,4\nb,1,9", "did you mean 'label'?", "--group", "labl"),
     "output is a file": Bad(
         ["run", "c.yaml", "--out", "c.yaml"],
         "c.yaml: expected a directory to write, found a file at c.yaml",

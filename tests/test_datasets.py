@@ -50,11 +50,42 @@ def test_datasets_are_loaded_by_name():
 def test_an_unknown_dataset_is_refused_with_the_nearest_name():
     message = (
         "^dataset: expected one of rat_tumors, rat_tumors_71, pumps, eight_schools, "
-        "simulated_counties, found 'rat_tumours'; "
+        "simulated_counties, simulated_labs, found 'rat_tumours'; "
         r"did you mean 'rat_tumors'\?$"
     )
     with pytest.raises(ConfigError, match=message):
         datasets.load("rat_tumours")
+
+
+def test_simulated_labs_have_the_moments_of_their_population():
+    table, rates = datasets.simulate_labs(
+        jax.random.key(2), labs=2000, location=(-1.0, 0.7), log_concentration=(3.0, 0.0)
+    )
+    _, lab = np.unique(table["lab"], return_inverse=True)
+    sizes = np.bincount(lab)
+    assert (sizes.min(), sizes.max()) == (1, 10)
+    assert (table["rats"].min(), table["rats"].max()) == (10, 50)
+    assert len(set(table["experiment"].tolist())) == len(rates)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    weights = weights / weights.sum()
+    mean = 1 / (1 + np.exp(1.0 - 0.7 * nodes))
+    within = mean * (1 - mean) / (math.exp(3.0) + 1)
+    # Experiments of a lab are not independent, and so one of each is judged.
+    first = rates[np.unique(lab, return_index=True)[1]]
+    variance = weights @ (within + mean**2) - (weights @ mean) ** 2
+    error = math.sqrt(variance / len(first))
+    assert abs(first.mean() - weights @ mean) < STANDARD_ERRORS * error
+    spread = np.std((first - first.mean()) ** 2) / math.sqrt(len(first))
+    assert abs(first.var() - variance) < STANDARD_ERRORS * spread
+    tumors, rats = table["tumors"], table["rats"]
+    off = (tumors - rats * rates) / np.sqrt(np.maximum(rats * rates * (1 - rates), 1e-12))
+    assert abs(off.mean()) < STANDARD_ERRORS / math.sqrt(len(off))
+
+
+@pytest.mark.parametrize("given", [{"labs": 0}, {"location": (0.0, -1.0)}])
+def test_impossible_labs_are_refused(given):
+    with pytest.raises(DataError, match=r"^simulate_labs: expected one lab or more"):
+        datasets.simulate_labs(jax.random.key(0), **given)
 
 
 @pytest.mark.parametrize(("mean", "concentration"), [(0.14, 16.0), (0.5, 2.0), (0.1, 0.5)])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hierjax.counts import Counts
 from hierjax.datasets.counties import simulate_counties, simulated_counties
+from hierjax.datasets.labs import simulate_labs, simulated_labs
 from hierjax.datasets.simulate import simulate
 from hierjax.errors import ConfigError, did_you_mean
 from hierjax.measurements import Measurements
@@ -24,7 +25,9 @@ __all__ = [
     "rat_tumors",
     "simulate",
     "simulate_counties",
+    "simulate_labs",
     "simulated_counties",
+    "simulated_labs",
 ]
 
 
@@ -107,7 +110,10 @@ DATASETS: dict[str, Callable[[], Observations]] = {
     "eight_schools": eight_schools,
 }
 #: Tables with columns to choose from.
-TABLES: dict[str, Callable[[], Table]] = {"simulated_counties": simulated_counties}
+TABLES: dict[str, Callable[[], Table]] = {
+    "simulated_counties": simulated_counties,
+    "simulated_labs": simulated_labs,
+}
 _FAMILIES = {"pumps": Events.family, "eight_schools": Measurements.family}
 
 

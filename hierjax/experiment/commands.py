@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
     from hierjax.experiment.runner import Prepared
     from hierjax.experiment.table_file import UserTable
-    from hierjax.observations import Observations
     from hierjax.table import Table
     from hierjax.table_columns import TableColumns
 
@@ -53,6 +52,11 @@ def run(config: Path, out: Path | None, changes: Sequence[str], resume: bool) ->
         require_directory_name(out)
     checked: Any = load(config, changes)
     path = out or Path("runs") / checked.name
+    if hasattr(getattr(checked, "data", None), "group"):
+        from hierjax.experiment.groups import commands as groups_commands
+
+        groups_commands.run_and_print(checked, path, resume)
+        return
     if checked.kind != "analysis":
         from hierjax.experiment.study import commands as study_commands
 
@@ -107,30 +111,36 @@ def fit(
     if family is not None:
         _require_family(family)
     named = table_columns(family, **columns)
-    asked = [_new_unit(text, named.family) for text in new]
+    grouped = columns.get("group") is not None
+    asked = [_new_unit(text, named.family, grouped) for text in new]
     names: Any = {key: name for key, name in columns.items() if name is not None}
+    from hierjax.experiment.groups.commands import fit_and_print, refuse_for_groups
+    from hierjax.experiment.run_directory import require_directory_name
+    from hierjax.experiment.table_file import is_table_file
+
+    is_table = out is not None and is_table_file(out)
+    if grouped:
+        refuse_for_groups(questions, out, hyper_only, is_table)
     questions = dict(questions)
     if (size := questions.pop("next", None)) is not None:
         whole = named.family == "beta_binomial" and float(size).is_integer()
         questions[_NEXT[named.family]] = int(size) if whole else size
     default = ["type2_mle", "quadrature"] if hyper_only else ["quadrature"]
-    given = {
+    given: dict[str, Any] = {
         "name": "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:80],
         "data": {"path": file, **names},
         "model": {"family": named.family},
         "methods": [{"method": name} for name in ([method] if method else default)],
         "new_units": asked,
-        "questions": questions,
     }
-    from hierjax.experiment.run_directory import require_directory_name
-    from hierjax.experiment.table_file import is_table_file
-
-    if hyper_only or (out is not None and is_table_file(out)):
+    if questions:
+        given["questions"] = questions
+    if hyper_only or is_table:
         _fit_tallied(file, named, given, changes, out, resume, hyper_only)
-    else:
-        if out is not None:
-            require_directory_name(out, "a directory, or a .csv or .parquet file")
-        _fit_in_memory(file, named, given, changes, out, resume)
+        return
+    if out is not None:
+        require_directory_name(out, "a directory, or a .csv or .parquet file")
+    (fit_and_print if grouped else _fit_in_memory)(file, named, given, changes, out, resume)
 
 
 def _fit_tallied(
@@ -149,7 +159,7 @@ def _fit_tallied(
         raise ConfigError(f"--hyper-only: expected no --out, as nothing is written, found {out}")
     if resume:
         raise ConfigError(f"--resume: expected a run's directory with --out, found {out or 'none'}")
-    if given["questions"]:
+    if "questions" in given:
         name = next(iter(given["questions"]))
         flag = "--next" if name in _NEXT.values() else f"--{name}"
         if hyper_only:
@@ -183,13 +193,13 @@ def _hyperparameters_in_memory(
 ) -> None:
     """Prints the hyperparameters alone."""
     prepared = _prepared(file, columns, given, changes)
+    from hierjax.experiment import terminal
     from hierjax.experiment.answers import answer
     from hierjax.experiment.runner import fit_all
-    from hierjax.experiment.terminal import watch
 
-    found = fit_all(prepared, watch, with_units=bool(given["new_units"]))
+    found = fit_all(prepared, terminal.watch, with_units=bool(given["new_units"]))
     record = answer(prepared, found, compare=False, with_units=False)
-    _print_size(record.counts, len(record.counts), [*record.counts.totals().values()] or [0, 0])
+    terminal.size(record.counts, len(record.counts), [*record.counts.totals().values()] or [0, 0])
     _print_tables(record, with_units=False)
     _conclude(record, None)
 
@@ -250,11 +260,14 @@ def info() -> None:
         print(f"{name:<{width}}  {value}")
 
 
-def _new_unit(text: str, family: str) -> dict[str, Any]:
-    """What ``--new`` asks about: a unit's value and size, and perhaps a label."""
+def _new_unit(text: str, family: str, grouped: bool = False) -> dict[str, Any]:
+    """What ``--new`` asks about: a unit's value and size, perhaps a label, perhaps its group."""
     from hierjax.containers import CONTAINERS
 
-    label, _, pair = text.rpartition("=")
+    rest, _, group = text.rpartition("@") if grouped else (text, "", "")
+    if "/" not in rest:  # the label's own
+        rest, group = text, ""
+    label, _, pair = rest.rpartition("=")
     keys, cells = CONTAINERS[family].keys, [part.strip() for part in pair.split("/")]
     whole = {"beta_binomial": 2, "gamma_poisson": 1}.get(family, 0)
     numbers = [_number(cell, i < whole) for i, cell in enumerate(cells)]
@@ -264,7 +277,9 @@ def _new_unit(text: str, family: str) -> dict[str, Any]:
     value, size = numbers
     if family == "beta_binomial" and value > size:  # type: ignore[operator]
         raise ConfigError(f"--new: expected no more successes than trials, found {text!r}")
-    unit = dict(zip(keys, numbers, strict=True))
+    unit: dict[str, Any] = dict(zip(keys, numbers, strict=True))
+    if group:
+        unit["group"] = group.strip()
     return {"label": label, **unit} if label else unit
 
 
@@ -314,22 +329,12 @@ def _print_fit(prepared: "Prepared") -> None:
 
 def _print_file_fit(record: "RunRecord", table: "UserTable") -> None:
     """The answers of the only method, units excepted: those are written to a file."""
+    from hierjax.experiment.terminal import size
+
     sums = [math.fsum(each * table.multiplicity) for each in table.pairs]
-    _print_size(record.counts, table.units, sums)
+    size(record.counts, table.units, sums)
     _print_tables(record, with_units=False)
     _conclude(record, None)
-
-
-def _print_size(data: "Observations", units: int, sums: Sequence[int | float]) -> None:
-    """How many units there are, and what they come to together."""
-    from hierjax.experiment.terminal import quantity
-
-    value, size = (quantity(total) for total in sums)
-    more = {
-        "beta_binomial": f", {value} successes of {size} trials",
-        "gamma_poisson": f", {value} events in an exposure of {size}",
-    }
-    print(f"{units:,} units{more.get(data.family, '')}")
 
 
 def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
@@ -343,7 +348,7 @@ def _print_tables(record: "RunRecord", with_units: bool = True) -> None:
     out, counts = terminal.console(), record.counts
     level = record.level if record.config["interval"] == "equal_tailed" else None
     if with_units:
-        _print_size(counts, len(counts), [*counts.totals().values()] or [0, 0])
+        terminal.size(counts, len(counts), [*counts.totals().values()] or [0, 0])
     for index, (name, found) in enumerate(record.fits.items()):
         print(("\n" if index else "") + f"{name}: {str(found.status).replace('_', ' ')}")
         hyper = _of_method(record.hyper, name)

@@ -19,6 +19,7 @@ from hierjax.table_columns import table_columns
 # all is refused without.
 if TYPE_CHECKING:
     from hierjax.experiment.complaints import Path as KeyPath
+    from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.experiment.kinds import AnyConfig
     from hierjax.experiment.schema import Config, DataConfig, QuestionsConfig
 
@@ -94,7 +95,13 @@ def validated(
     from pydantic import ValidationError
 
     from hierjax.experiment import complaints
-    from hierjax.experiment.kinds import kind_complaint, schema_of
+    from hierjax.experiment.groups.misplaced import misplaced
+    from hierjax.experiment.kinds import (
+        has_groups,
+        kind_complaint,
+        schema_of,
+        without_empty_group,
+    )
 
     origins: dict[KeyPath, str] = {}
     for setting in settings:
@@ -107,10 +114,14 @@ def validated(
         from hierjax.experiment.schema import with_family
 
         given = with_family(given)
+    given, groups = without_empty_group(given), has_groups(given)
+    if odd := misplaced(given, groups):
+        raise ConfigError(_told(odd, source, lines or {}, origins))
+    schema = schema_of(kind, groups)
     try:
-        config: Any = schema_of(kind).model_validate(given)
+        config: Any = schema.model_validate(given)
     except ValidationError as error:
-        found = complaints.complaints(error, schema_of(kind), given)
+        found = complaints.complaints(error, schema, given)
         raise ConfigError(_told(found, source, lines or {}, origins)) from None
     if found := config.disagreements():
         raise ConfigError(_told(found, source, lines or {}, origins))
@@ -132,10 +143,15 @@ def analysis(config: "AnyConfig") -> "Config":
     """A configuration that is known to be an analysis's.
 
     Raises:
-        ConfigError: If it is a study's.
+        ConfigError: If it is a study's, or of units in groups.
     """
     from hierjax.experiment.schema import Config
 
+    if config.kind == "analysis" and not isinstance(config, Config):
+        raise ConfigError(
+            "data.group: expected none for an analysis of two levels, found one; hierjax fit has "
+            "--group"
+        )
     if not isinstance(config, Config):
         raise ConfigError(f"kind: expected analysis, found {config.kind!r}")
     return config
@@ -184,15 +200,15 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
                 plain[key] = {name: each for name, each in plain[key].items() if each is not None}
 
         for question, family in NEXT.items():
-            if family != config.model.family:
+            if "questions" in plain and family != config.model.family:
                 del plain["questions"][question]
-        labels = new_units(analysis(config)).labels
+        labels = new_units(config).labels  # type: ignore[arg-type]
         for unit, label in zip(plain["new_units"], labels, strict=True):
             unit["label"] = label
     return plain
 
 
-def new_units(config: "Config") -> NewUnits:
+def new_units(config: "Config | GroupsConfig") -> NewUnits:
     """The units asked about, in columns; those without a label are called by their data."""
     units = config.new_units
     pairs = [unit.pair for unit in units]
@@ -279,10 +295,15 @@ def _filled(value: Any, path: "KeyPath", given: Any) -> Any:
     if path == ("methods",) and given.get("kind", "analysis") != "analysis":
         raise ConfigError("methods: expected a list of methods, as a study needs, found nothing")
     if value is None and path in (("methods",), ("model",), ("model", "hyperprior")):
-        from hierjax.experiment.schema import Config, family_given
+        from hierjax.experiment.kinds import has_groups, schema_of
+        from hierjax.experiment.schema import family_given
 
-        model = {"family": family_given(given)}
-        plain: Any = resolved(Config.model_validate({"data": {"dataset": "-"}, "model": model}))
+        data, groups = {"dataset": "-"}, has_groups(given)
+        if groups:
+            data = {"path": "-", "successes": "-", "trials": "-", "group": "-"}
+        schema = schema_of("analysis", groups)
+        filled = {"data": data, "model": {"family": family_given(given)}}
+        plain: Any = resolved(schema.model_validate(filled))
         for part in path:
             plain = plain[part]
         return plain

@@ -1,17 +1,26 @@
 """The kinds of configuration, by what `kind` says; an analysis where it says nothing."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hierjax.errors import did_you_mean
 
 if TYPE_CHECKING:
+    from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.experiment.schema import Config
     from hierjax.experiment.study.schema import StudyConfig
 
-    AnyConfig: TypeAlias = Config | StudyConfig
+    AnyConfig: TypeAlias = Config | GroupsConfig | StudyConfig
 
-__all__ = ["KINDS", "json_schema", "kind_complaint", "schema_of"]
+__all__ = [
+    "KINDS",
+    "has_groups",
+    "json_schema",
+    "kind_complaint",
+    "schema_of",
+    "without_empty_group",
+]
 
 _STUDIES = "hierjax.experiment.study.schema"
 
@@ -25,15 +34,37 @@ KINDS: dict[str, tuple[str, str]] = {
 }
 
 
-def schema_of(kind: str) -> "type[Config] | type[StudyConfig]":
+#: That of analyses of units in groups.
+_GROUPS = ("hierjax.experiment.groups.schema", "GroupsConfig")
+
+
+def schema_of(
+    kind: str, groups: bool = False
+) -> "type[Config] | type[GroupsConfig] | type[StudyConfig]":
     """The schema of a kind.
+
+    Args:
+        kind: One of `KINDS`.
+        groups: Of an analysis, whether it is of units in groups.
 
     Examples:
         >>> schema_of("analysis").__name__
         'Config'
     """
-    module, name = KINDS[kind]
+    module, name = _GROUPS if groups else KINDS[kind]
     return getattr(import_module(module), name)
+
+
+def has_groups(given: Mapping[str, Any]) -> bool:
+    """Whether a configuration as plain data is of an analysis of units in groups.
+
+    Examples:
+        >>> has_groups({"data": {"path": "a.csv", "group": "lab"}})
+        True
+    """
+    data = given.get("data")
+    named = isinstance(data, Mapping) and data.get("group") is not None
+    return named and given.get("kind", "analysis") == "analysis"
 
 
 def kind_complaint(kind: Any) -> str | None:
@@ -51,18 +82,32 @@ def kind_complaint(kind: Any) -> str | None:
     return f"expected one of {', '.join(KINDS)}, found {kind!r}{near}"
 
 
+def without_empty_group(given: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as plain data in which a group that is null is none.
+
+    Examples:
+        >>> without_empty_group({"data": {"path": "a.csv", "group": None}})
+        {'data': {'path': 'a.csv'}}
+    """
+    data = given.get("data")
+    if not isinstance(data, Mapping) or data.get("group", "") is not None:
+        return given
+    return {**given, "data": {key: value for key, value in data.items() if key != "group"}}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of configurations of every kind.
 
     Returns:
-        One branch a kind; without `kind`, an analysis's holds.
+        One branch a kind, and one of analyses of units in groups; without `kind`, an analysis's
+        holds.
 
     Examples:
-        >>> len(json_schema()["oneOf"]) == len(KINDS)
+        >>> len(json_schema()["oneOf"]) == len(KINDS) + 1
         True
     """
     definitions: dict[str, Any] = {}
-    models = [schema_of(kind) for kind in KINDS]
+    models = [*map(schema_of, KINDS), schema_of("analysis", groups=True)]
     for model in models:
         schema = model.model_json_schema()
         definitions |= schema.pop("$defs", {})

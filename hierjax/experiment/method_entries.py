@@ -60,7 +60,8 @@ class MethodEntry(Strict):
             self.settings()
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            raise ValueError(first["msg"].removeprefix("Value error, ")) from None
+            place = "".join(f"{part}: " for part in first["loc"])
+            raise ValueError(place + first["msg"].removeprefix("Value error, ")) from None
         return self
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "Count",
     "DataConfig",
     "DistributionConfig",
+    "GroupedDataConfig",
     "ModelConfig",
     "Name",
     "Number",
@@ -60,8 +61,6 @@ class DataConfig(Strict):
     """Column of their standard errors, which are positive, of the family normal_normal."""
     label: Text | None = None
     """Column of the units' labels."""
-    group: Text | None = None
-    """Column of the units' groups."""
     weight: Text | None = None
     """Column of the units' weights."""
     success_column: Text | None = None
@@ -95,6 +94,13 @@ class DataConfig(Strict):
         value, size = CONTAINERS[family].keys
         source = "dataset, or path" if family == "beta_binomial" else "path"
         return ["path", value, size], f"{source}, {value} and {size}"
+
+
+class GroupedDataConfig(DataConfig):
+    """Where data come from of which every unit is of a group."""
+
+    group: Text
+    """Column of the units' groups."""
 
 
 class DistributionConfig(Strict):

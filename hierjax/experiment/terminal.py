@@ -14,16 +14,20 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from hierjax.experiment.record import RunRecord
+    from hierjax.observations import Observations
     from hierjax.table import Table
 
 __all__ = [
+    "coloured",
     "console",
     "grid",
     "hyperparameters",
+    "largest_z",
     "number",
     "overview",
     "printable",
     "quantity",
+    "size",
     "units",
     "warn",
     "watch",
@@ -104,6 +108,16 @@ def warn(texts: Sequence[str], out: Console) -> None:
         out.print(Text("warning: ", "yellow") + Text(printable(text)))
 
 
+def size(data: "Observations", units: int, sums: Sequence[int | float]) -> None:
+    """Prints how many units there are, and what they come to together."""
+    value, total = map(quantity, sums)
+    more = {
+        "beta_binomial": f", {value} successes of {total} trials",
+        "gamma_poisson": f", {value} events in an exposure of {total}",
+    }
+    print(f"{units:,} units{more.get(data.family, '')}")
+
+
 def overview(record: "RunRecord", out: Console) -> None:
     """Prints one line a method: estimates, the first new unit, agreement, seconds, status."""
     from hierjax.experiment.per import as_shown, per_of
@@ -128,13 +142,13 @@ def overview(record: "RunRecord", out: Console) -> None:
             cells += [number(hyper[name, p]["median"]) for p in parameters]
             if len(record.new_units):
                 cells.append(_interval(first[name]))
-            cells.append(_largest_z(record.agreement, name))
+            cells.append(largest_z(record.agreement, name))
             status = str(record.fits[name].status).replace("_", " ")
         else:
             cells += ["-"] * (len(names) + 1)
             status = "failed"
         seconds = record.seconds.get(name, math.nan)
-        lines.add_row(*cells, f"{seconds:.1f}", _coloured(status))
+        lines.add_row(*cells, f"{seconds:.1f}", coloured(status))
     out.print(lines)
     points = [name for name, fit in record.fits.items() if fit.is_point]
     of_mean = f"; the mean{per}" if per else ""
@@ -183,9 +197,10 @@ def units(table: "Table", level: float | None, out: Console, title: str) -> None
         rows.sort(key=lambda row: row["mean"])
         title += f" ({_SHOWN_UNITS} lowest and {_SHOWN_UNITS} highest means of {len(rows):,})"
     out.print(f"\n{title}", style="bold")
-    lines = grid(["label"])
     columns = list(table)
-    data = columns[columns.index("label") + 1 : columns.index("mean")]
+    words = ["label", *(["group"] if "group" in columns else [])]
+    lines = grid(words)
+    data = columns[columns.index(words[-1]) + 1 : columns.index("mean")]
     # A measurement is its own raw value.
     raw = [] if "values" in data else data[2:]
     data, real = data[:2], [*raw, "mean", "sd", "low", "high", "shrinkage"]
@@ -196,7 +211,7 @@ def units(table: "Table", level: float | None, out: Console, title: str) -> None
             lines.add_row("...")
         if not cut or position < _SHOWN_UNITS or position >= len(rows) - _SHOWN_UNITS:
             cells = [quantity(row[name]) for name in data] + [number(row[name]) for name in real]
-            lines.add_row(printable(str(row["label"])), *cells)
+            lines.add_row(*(printable(str(row[name])) for name in words), *cells)
     out.print(lines)
 
 
@@ -228,7 +243,8 @@ def _interval(row: Mapping[str, Any]) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def _largest_z(agreement: "Table | None", method: str) -> str:
+def largest_z(agreement: "Table | None", method: str) -> str:
+    """The largest difference of a method from quadrature, in standard errors."""
     if agreement is None:
         return "-"
     sizes = [abs(row["z"]) for row in agreement.rows() if row["method"] == method]
@@ -236,7 +252,8 @@ def _largest_z(agreement: "Table | None", method: str) -> str:
     return f"{max(finite):.1f}" if finite else "-"
 
 
-def _coloured(status: str) -> Text:
+def coloured(status: str) -> Text:
+    """A method's status in the color of good or bad news."""
     return Text(status, {"converged": "green", "failed": "red"}.get(status, "yellow"))
 
 

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from hierjax.experiment.schema_base import Count, Number, Strict, Text
 from hierjax.table_columns import family_of
 
-__all__ = ["NewUnit", "NewUnitConfig"]
+__all__ = ["NewUnit", "NewUnitConfig", "NewUnitOfGroup"]
 
 Positive = Annotated[float, Field(ge=1e-100, le=1e100)]
 
@@ -23,7 +23,8 @@ class NewUnitConfig(Strict):
     @property
     def pair(self) -> tuple[Any, Any]:
         """Its observed value and its size."""
-        value, size = (name for name in type(self).model_fields if name != "label")
+        named = ("label", "group")
+        value, size = (name for name in type(self).model_fields if name not in named)
         return getattr(self, value), getattr(self, size)
 
 
@@ -65,6 +66,25 @@ class NewMeasurement(NewUnitConfig):
     """Its standard error."""
 
 
+class _OfGroup(NewUnitConfig):
+    """A unit that may be of one of the data's groups."""
+
+    group: Text | None = None
+    """Its group, one of the data's; by default one not seen."""
+
+
+class NewCountsOfGroup(NewCounts, _OfGroup):
+    """A unit of the family beta_binomial, and its group."""
+
+
+class NewEventsOfGroup(NewEvents, _OfGroup):
+    """A unit of the family gamma_poisson, and its group."""
+
+
+class NewMeasurementOfGroup(NewMeasurement, _OfGroup):
+    """A unit of the family normal_normal, and its group."""
+
+
 def _family(given: Any) -> str:
     """Whose unit this is, by the names of its keys."""
     if isinstance(given, NewUnitConfig):
@@ -77,5 +97,11 @@ NewUnit = Annotated[
     Annotated[NewCounts, Tag(NewCounts.family)]
     | Annotated[NewEvents, Tag(NewEvents.family)]
     | Annotated[NewMeasurement, Tag(NewMeasurement.family)],
+    Discriminator(_family),
+]
+NewUnitOfGroup = Annotated[
+    Annotated[NewCountsOfGroup, Tag(NewCounts.family)]
+    | Annotated[NewEventsOfGroup, Tag(NewEvents.family)]
+    | Annotated[NewMeasurementOfGroup, Tag(NewMeasurement.family)],
     Discriminator(_family),
 ]

@@ -217,6 +217,8 @@ class BetaBinomial:
             "rate of unit j, inferred",
             "successes among $n_j$ trials, observed",
         ),
+        r"$\theta_j \sim \mathrm{Beta}(\alpha_g, \beta_g)$",
+        (r"$\mathrm{logit}\,\alpha_g/(\alpha_g + \beta_g)$", r"$\log(\alpha_g + \beta_g)$"),
     )
 
     @staticmethod

@@ -15,6 +15,8 @@ class Diagram(NamedTuple):
         known: Symbol of what is given of each unit.
         statements: Distributions of the parameter and of the data.
         words: What the hyperparameters, the parameter and the data are.
+        in_group: Distribution of the parameter of a unit in a group g.
+        coordinates: The group's two working coordinates.
     """
 
     hyperparameters: tuple[str, ...]
@@ -23,3 +25,5 @@ class Diagram(NamedTuple):
     known: str
     statements: tuple[str, str]
     words: tuple[str, str, str]
+    in_group: str
+    coordinates: tuple[str, str]

@@ -208,6 +208,8 @@ class GammaPoisson:
             "rate of unit j, inferred",
             "events in an exposure of $e_j$, observed",
         ),
+        r"$\lambda_j \sim \mathrm{Gamma}(a_g, b_g)$",
+        (r"$\log a_g / b_g$", r"$\log b_g$"),
     )
 
     @staticmethod

@@ -183,6 +183,8 @@ class NormalNormal:
             "effect of unit j, inferred",
             "measurement with standard error $s_j$, observed",
         ),
+        r"$\theta_j \sim \mathrm{Normal}(\mu_g, \tau_g)$",
+        (r"$\mu_g$", r"$-2 \log \tau_g$"),
     )
 
     @staticmethod

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hierjax.errors import InferenceError
-from hierjax.inference.result import Problem
+from hierjax.inference.result import Progress
 from hierjax.inference.spreading import spread
 from hierjax.keys import require_key
 from hierjax.model import Model
@@ -23,6 +23,7 @@ from hierjax.model import Model
 __all__ = [
     "OVERDISPERSION",
     "Kernel",
+    "Sampled",
     "compile_ahead",
     "overdispersed_starts",
     "sample",
@@ -54,6 +55,31 @@ class Kernel(Protocol):
         self, data: PyTree, key: Key[Array, ""], state: PyTree, index: Int[Array, ""]
     ) -> tuple[PyTree, PyTree]:
         """The next state, and what to keep of it."""
+        ...
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """What a problem of any number of levels tells of how it is to be sampled."""
+
+    @property
+    def dtype(self) -> type:
+        """Floating type to compute in."""
+        ...
+
+    @property
+    def key(self) -> Key[Array, ""] | None:
+        """Typed random key."""
+        ...
+
+    @property
+    def progress(self) -> Progress | None:
+        """Called with steps done and steps in all."""
+        ...
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """File that a sampler goes on from, and writes after every chunk."""
         ...
 
 
@@ -149,7 +175,7 @@ def _group(kernel: Any, groups: int) -> Kernel:
 
 
 def compile_ahead(
-    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+    kernel: Kernel, data: PyTree, problem: Sampled, steps: int, chunk: int, groups: int = 1
 ) -> None:
     """Compiles a kernel's start and its chunk side by side, so that two cores share the work.
 
@@ -177,7 +203,7 @@ def compile_ahead(
 
 
 def sample(
-    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+    kernel: Kernel, data: PyTree, problem: Sampled, steps: int, chunk: int, groups: int = 1
 ) -> PyTree:
     """Runs a kernel for a number of steps, chunk by chunk.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import NormalDist
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -47,6 +48,7 @@ def fit_groups(
     method: GroupMethod | None = None,
     *,
     key: Key[Array, ""] | None = None,
+    checkpoint: Path | None = None,
     precision: Precision = "float64",
     progress: Progress | None = None,
 ) -> "GroupFit | Fit":
@@ -57,6 +59,7 @@ def fit_groups(
         model: Family and hyperprior; by default the data's family.
         method: Settings of the method; by default nested quadrature.
         key: Typed random key, for methods that draw.
+        checkpoint: File that a sampler goes on from if it is there, and writes as it goes.
         precision: Floating type of what is above the groups; groups' likelihoods are worked out
             in float64.
         progress: Called by samplers with steps done and steps in all.
@@ -98,7 +101,8 @@ def fit_groups(
         message = f"{said}; {found.message}" if found.message else said
         return replace(found, result=replace(found.result, message=message))
     with jax.enable_x64(precision == "float64"):
-        problem = GroupProblem(model, family, labs, DTYPES[precision], key, progress)  # type: ignore[arg-type]
+        dtype = DTYPES[precision]
+        problem = GroupProblem(model, family, labs, dtype, key, progress, checkpoint)  # type: ignore[arg-type]
         result = settings.run(problem)
     return GroupFit(data, model, settings, precision, labs, result)
 

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
+from pydantic import ConfigDict, Field, field_validator
+from pydantic.dataclasses import dataclass as settings
 
 from hierjax.families import AnyFamily
 from hierjax.inference.result import Progress, Status
@@ -22,6 +24,9 @@ from hierjax.levels.top import Level, Maximum, ascend, units
 
 __all__ = ["GroupProblem", "GroupQuadrature", "GroupType2MLE"]
 
+# Rules of fewer nodes could not be told from every second of them.
+_Nodes = Annotated[int, Field(ge=5, strict=True)]
+_LabNodes = Annotated[int, Field(ge=12, strict=True)]
 # Standard deviations below this share of their unit are none.
 _NONE = 1e-3
 _LARGEST_EDGE, _LARGEST_ERROR = 1e-3, 0.3
@@ -97,7 +102,7 @@ class _Stages:
         return found
 
 
-@dataclass(frozen=True)
+@settings(frozen=True, config=ConfigDict(extra="forbid"))
 class GroupQuadrature:
     """Nested quadrature: exact and deterministic.
 
@@ -112,12 +117,20 @@ class GroupQuadrature:
         'group_quadrature'
     """
 
-    rows: int = 17
-    columns: int = 13
-    lab_rows: int = 56
-    lab_columns: int = 48
+    rows: _Nodes = 17
+    columns: _Nodes = 13
+    lab_rows: _LabNodes = 56
+    lab_columns: _LabNodes = 48
 
     name: ClassVar[str] = "group_quadrature"
+
+    @field_validator("rows", "columns")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        """Every second node of a rule has to be a rule itself, with the same ends."""
+        if value % 2 == 0:
+            raise ValueError(f"expected an odd number, found {value}")
+        return value
 
     def run(self, problem: GroupProblem) -> GroupResult:
         """Integrates; see `hierjax.levels.nested`."""
@@ -163,7 +176,7 @@ def _trouble(top: TopPosterior, loss: float) -> str:
     return "; ".join(found)
 
 
-@dataclass(frozen=True)
+@settings(frozen=True, config=ConfigDict(extra="forbid"))
 class GroupType2MLE:
     """Type-2 maximum likelihood of what is above the labs, the labs integrated out.
 
@@ -175,8 +188,8 @@ class GroupType2MLE:
         lab_columns: Locations in each of these rows.
     """
 
-    lab_rows: int = 56
-    lab_columns: int = 48
+    lab_rows: _LabNodes = 56
+    lab_columns: _LabNodes = 48
 
     name: ClassVar[str] = "group_type2_mle"
 

@@ -18,6 +18,8 @@ from hierjax.plots.exceedance import exceedance_curve
 from hierjax.plots.extremes import extremes, shrinkage_by_size
 from hierjax.plots.figures import write_figures
 from hierjax.plots.funnel import funnel
+from hierjax.plots.group_diagram import group_plate
+from hierjax.plots.groups import group_caterpillar, group_shrinkage
 from hierjax.plots.hyperparameters import contours, optimizer_path
 from hierjax.plots.influence import influence
 from hierjax.plots.pooling import interval_widths, pooling
@@ -34,6 +36,9 @@ __all__ = [
     "exceedance_curve",
     "extremes",
     "funnel",
+    "group_caterpillar",
+    "group_plate",
+    "group_shrinkage",
     "influence",
     "interval_widths",
     "later_places",

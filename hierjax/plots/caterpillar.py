@@ -26,7 +26,7 @@ from hierjax.plots.style import (
 )
 from hierjax.table import Table
 
-__all__ = ["caterpillar", "draw_rows", "rate_limits"]
+__all__ = ["caterpillar", "draw_raw", "draw_rows", "rate_limits"]
 
 MOST_NAMED = 60
 MOST_BARS = 2000
@@ -93,7 +93,7 @@ def caterpillar(
     middle = ax.axvline(pooled, color=INK, linewidth=0.8, linestyle=(0, (5, 3)), zorder=1.5)
     middle.set_label("population mean")
     handles = [draw_rows(ax, low, mean, high, color, f"mean and {100 * level:g}% interval")]
-    handles += [*_draw_raw(ax, raw, family.unit_words.raw), middle]
+    handles += [*draw_raw(ax, raw, family.unit_words.raw), middle]
     rows = np.argsort(order)[marked]
     rows = rows[np.argsort(rows)]
     ax.hlines(rows, low[rows], high[rows], color=INK, linewidth=1.6, zorder=3)
@@ -152,8 +152,17 @@ def _draw_band(
         ax.fill_betweenx(rows, ends[:, 0], ends[:, 1], color=color, alpha=alpha, linewidth=0)
 
 
-def _draw_raw(ax: Axes, raw: Float[np.ndarray, "units"], word: str) -> list[Line2D]:
-    """Marks raw rates, and says how many lie beyond the axes."""
+def draw_raw(ax: Axes, raw: Float[np.ndarray, "units"], word: str) -> list[Line2D]:
+    """Marks raw rates, and says how many lie beyond the axes.
+
+    Args:
+        ax: Where to draw; its limits are set already.
+        raw: Raw rates in the order of rows.
+        word: What a raw rate is called.
+
+    Returns:
+        What a legend shows.
+    """
     known = np.flatnonzero(np.isfinite(raw))
     low, high = ax.get_xlim()
     inside = (raw[known] >= low) & (raw[known] <= high)

@@ -10,7 +10,7 @@ from hierjax.hyperpriors import MeanConcentration, PowerLaw, Shapes
 from hierjax.model import Model
 from hierjax.plots.style import INK, MUTED, RAW, new_axes, styled
 
-__all__ = ["distribution_text", "plate"]
+__all__ = ["arrow", "distribution_text", "node", "plate"]
 
 
 _RADIUS = 0.36
@@ -58,7 +58,8 @@ def _hyperprior_statement(hyperprior: Any, diagram: Diagram) -> str:
     return rf"${symbols} \sim p({symbols})$"
 
 
-def _node(ax: Axes, at: tuple[float, float], symbol: str, observed: bool) -> Circle:
+def node(ax: Axes, at: tuple[float, float], symbol: str, observed: bool) -> Circle:
+    """Draws a circle with a symbol in it, shaded where it is observed."""
     face = RAW if observed else "white"
     circle = Circle(at, _RADIUS, facecolor=face, edgecolor=INK, linewidth=1.2)
     ax.add_patch(circle)
@@ -66,11 +67,12 @@ def _node(ax: Axes, at: tuple[float, float], symbol: str, observed: bool) -> Cir
     return circle
 
 
-def _arrow(
+def arrow(
     ax: Axes,
     start: tuple[Circle | Rectangle, tuple[float, float]],
     end: tuple[Circle, tuple[float, float]],
 ) -> None:
+    """Draws an arrow between two shapes, each with its middle, from edge to edge."""
     ax.add_patch(
         FancyArrowPatch(
             start[1],
@@ -110,8 +112,8 @@ def plate(model: Model, units: int, ax: Axes | None = None) -> Axes:
     ax.set_axis_off()
     top, middle, bottom = _LEVELS
     unit, seen, given = (0.6, middle), (0.6, bottom), (-0.59, bottom)
-    parameter = _node(ax, unit, diagram.parameter, observed=False)
-    data = _node(ax, seen, diagram.data, observed=True)
+    parameter = node(ax, unit, diagram.parameter, observed=False)
+    data = node(ax, seen, diagram.data, observed=True)
     known = Rectangle(
         (given[0] - 0.26, bottom - 0.26), 0.52, 0.52, facecolor=RAW, edgecolor=INK, linewidth=1.2
     )
@@ -119,9 +121,9 @@ def plate(model: Model, units: int, ax: Axes | None = None) -> Axes:
     ax.text(*given, diagram.known, ha="center", va="center", fontsize=14)
     for k, symbol in enumerate(diagram.hyperparameters):
         at = (0.6 + 1.2 * (k - (len(diagram.hyperparameters) - 1) / 2), top)
-        _arrow(ax, (_node(ax, at, symbol, observed=False), at), (parameter, unit))
-    _arrow(ax, (parameter, unit), (data, seen))
-    _arrow(ax, (known, given), (data, seen))
+        arrow(ax, (node(ax, at, symbol, observed=False), at), (parameter, unit))
+    arrow(ax, (parameter, unit), (data, seen))
+    arrow(ax, (known, given), (data, seen))
     box = FancyBboxPatch(
         (-1.0, 0.0),
         2.4,
