@@ -113,7 +113,7 @@ class GroupQuadrature:
     """
 
     rows: int = 17
-    columns: int = 13
+    columns: int = 19
     lab_rows: int = 56
     lab_columns: int = 48
 
@@ -138,6 +138,7 @@ class GroupQuadrature:
             top=top,
             labs=labs,
             new=new_lab(top, problem.dtype),
+            lattice=sizes,
             info={
                 "log_evidence": top.log_evidence,
                 "log_evidence_one_population": one,
@@ -211,6 +212,7 @@ class GroupType2MLE:
             covariance=covariance,
             labs=labs,
             new=new_lab(single, problem.dtype),
+            lattice=(self.lab_rows, self.lab_columns),
             info={"log_likelihood": found.value, "iterations": found.iterations},
             seconds=stage.seconds,
         )
