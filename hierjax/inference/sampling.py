@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hierjax.errors import InferenceError
-from hierjax.inference.result import Problem
+from hierjax.inference.result import Sampled
 from hierjax.inference.spreading import spread
 from hierjax.keys import require_key
 from hierjax.model import Model
@@ -149,7 +149,7 @@ def _group(kernel: Any, groups: int) -> Kernel:
 
 
 def compile_ahead(
-    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+    kernel: Kernel, data: PyTree, problem: Sampled, steps: int, chunk: int, groups: int = 1
 ) -> None:
     """Compiles a kernel's start and its chunk side by side, so that two cores share the work.
 
@@ -177,7 +177,7 @@ def compile_ahead(
 
 
 def sample(
-    kernel: Kernel, data: PyTree, problem: Problem, steps: int, chunk: int, groups: int = 1
+    kernel: Kernel, data: PyTree, problem: Sampled, steps: int, chunk: int, groups: int = 1
 ) -> PyTree:
     """Runs a kernel for a number of steps, chunk by chunk.
 

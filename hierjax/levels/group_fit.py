@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Float
 
 from hierjax.asked import probability
+from hierjax.entries import Source
 from hierjax.errors import DataError, InferenceError
+from hierjax.families import AnyFamily
 from hierjax.fitted import Precision
+from hierjax.given_units import checked_units
 from hierjax.inference.convergence import effective_sample_sizes
 from hierjax.inference.result import Status
 from hierjax.levels.answers import lab_columns
@@ -205,9 +208,14 @@ class GroupFit:
     ) -> Table:
         """Posterior of the parameter of units that were not in the data.
 
+        A new unit's data tell of its own parameter and, as a group may have few units, of its
+        group and what is above it: each answer is what a fit with this unit alone appended would
+        give. Two-level `Fit.predict` holds the hyperparameters, which one unit more hardly moves.
+
         Args:
             value: What was observed of each new unit.
-            size: Its size.
+            size: Its size. That of a unit without data, whose posterior is its group's, is 0 (of
+                an error: infinite).
             group: The group it belongs to, one for all or one for each; None for units of a group
                 not seen.
             level: Probability of the central interval.
@@ -218,11 +226,22 @@ class GroupFit:
 
         Raises:
             DataError: If there is no such group, or the data break a rule.
-            InferenceError: If the method failed.
+            InferenceError: If the method failed, or quadrature did not find the group of a unit
+                that is too unlike all others.
             ConfigError: If the level is not inside (0, 1).
+
+        Example:
+            >>> import hierjax as hj
+            >>> labs = ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+            >>> data = hj.Counts([1, 2, 1, 5, 6, 4, 2, 3, 4], [20] * 9, groups=labs)
+            >>> table = hj.fit_groups(data).predict([4, 4], [14, 14], group=["a", "b"])
+            >>> table["mean"].round(2).tolist()
+            [0.15, 0.24]
         """
         data, is_new = self.data, group is None
-        pair = type(data).pairs(np.atleast_1d(value), np.atleast_1d(size))
+        family: AnyFamily = self.model.family  # type: ignore[assignment]
+        source = Source("new units", lambda i: f"new unit {i + 1}")
+        pair = checked_units(family, np.atleast_1d(value), np.atleast_1d(size), source)
         count = len(pair[0])
         names = np.broadcast_to(np.asarray("new group" if is_new else group, str), count)
         place = np.searchsorted(self.labs.names, names).clip(0, len(self.labs) - 1)
@@ -232,11 +251,10 @@ class GroupFit:
             raise DataError(f"group: expected one of {known}, ..., found {str(unknown[0])!r}")
         self._require()
         found = new_unit_answers(
-            self.model.family,  # type: ignore[arg-type]
+            family,
             *(self.labs, self.result, None if is_new else place, pair, _levels(level)),
         )
-        t, v = self._statistic(pair)
-        raw = np.divide(t, v, out=np.full(count, np.nan), where=v > 0)
+        raw = family.on_host.raw(*pair)
         labels = np.broadcast_to(np.asarray(label, str), count)
         given = dict(zip(data.columns, pair, strict=True))
         return Table({"label": labels, "group": names, **given, "raw_rate": raw, **_columns(found)})

@@ -194,7 +194,9 @@ def lab_posteriors(
         reach = first_reach(surface, ranges)
         found = _settled(reach, normals, likelihood, level.dtype, size)
         if seen is not None:
-            found = found._replace(total=found.total / _evidence(surface, before, *arrays[:3]))
+            found = found._replace(
+                total=found.total / np.asarray(_evidence(surface, before, *arrays[:3]))
+            )
         return jax.tree.map(lambda x: x[: chunk.count], found)
 
     for size in (_SIZE, _MORE):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
+from hierjax.errors import InferenceError
 from hierjax.families import AnyFamily
 from hierjax.levels.appended import with_unit
 from hierjax.levels.labs import Labs
@@ -25,6 +26,8 @@ __all__ = ["mixtures_of", "new_unit_answers"]
 
 # Draws that new data weigh, of which few may count much.
 _DRAWS = 4000
+# How far the weights of a lab may be from summing to one.
+_LARGEST_LOSS = 0.1
 Pair = tuple[Shaped[np.ndarray, "units"], Shaped[np.ndarray, "units"]]
 
 
@@ -61,6 +64,9 @@ def new_unit_answers(
 
     Returns:
         The answers. Equal units are worked out once.
+
+    Raises:
+        InferenceError: If a unit is so unlike all others that its lab was not found.
     """
     of = np.zeros(len(pair[0]), int) if group is None else group
     keys = np.stack([of, *pair], axis=1).astype(np.float64)
@@ -83,13 +89,24 @@ def new_unit_answers(
                 assert result.lattice is not None
                 at = None if places is None else places[chosen]
                 each = value[chosen], size[chosen]
-                mixtures = Mixtures.of_lattice(
-                    with_unit(family, labs, result.top, at, each, result.lattice)
-                )
+                nodes = with_unit(family, labs, result.top, at, each, result.lattice)
+                _require_sums(nodes.total, each)
+                mixtures = Mixtures.of_lattice(nodes)
         found.append((chosen, unit_answers(family, mixtures, lab, *own, levels)))
     order = np.argsort(np.concatenate([chosen for chosen, _ in found]))[inverse.ravel()]
     parts = zip(*(answers for _, answers in found), strict=True)
     return UnitAnswers(*(np.concatenate(x)[order] for x in parts))
+
+
+def _require_sums(total: Float[np.ndarray, "units"], pair: Pair) -> None:
+    off = np.abs(total - 1)
+    worst = int(np.argmax(off))
+    if not off[worst] <= _LARGEST_LOSS:
+        value, size = (column[worst] for column in pair)
+        raise InferenceError(
+            f"new unit of {value:g} and {size:g}: expected the posterior of its group to sum to 1, "
+            f"found {total[worst]:.2g}; the unit is too unlike all others"
+        )
 
 
 @partial(jax.jit, static_argnums=0)

@@ -25,8 +25,8 @@ Scalar = Float[Array, ""]
 # Nodes of a unit's place, how many standard deviations of it they reach, and the least width of a
 # component in their steps.
 _SIZE, _REACH, _LEAST = 128, 27.0, 0.8
-# Nodes are put where quantiles of these levels were found, so often.
-_ROUNDS, _CORE = 2, (0.16, 0.5, 0.84)
+# Of fewer nodes these quantiles are found first, to put the others about them.
+_FEW, _CORE = 64, (0.16, 0.5, 0.84)
 # Components that leave gaps are made wider by so much of these. A row leaves none if no component
 # of at least this share of its largest weight has less than one over so much of that variance.
 _BRIDGE, _COUNTS, _MOST = 0.6, 3e-3, 1.5
@@ -146,10 +146,9 @@ def _quantiles(
     spread = _median(away, weights)
     reach = _REACH * jnp.sqrt(jnp.sum(weights * away**2))
     core = jnp.asarray(_CORE, levels.dtype)
-    for _ in range(_ROUNDS):
-        low, middle, high = _inverted(family, components, masses, core, middle, spread, reach)
-        spread = 0.5 * (high - low)
-    return _inverted(family, components, masses, levels, middle, spread, reach)
+    low, middle, high = _inverted(family, components, masses, core, middle, spread, reach, _FEW)
+    spread = 0.5 * (high - low)
+    return _inverted(family, components, masses, levels, middle, spread, reach, _SIZE)
 
 
 def _inverted(
@@ -160,10 +159,11 @@ def _inverted(
     middle: Scalar,
     spread: Scalar,
     reach: Scalar,
+    count: int,
 ) -> Float[Array, "levels"]:
     """Quantiles by nodes at middle + spread sinh(x) of evenly spaced x."""
     end = jnp.arcsinh(reach / spread)
-    x = end * jnp.linspace(-1.0, 1.0, _SIZE, dtype=masses.dtype)
+    x = end * jnp.linspace(-1.0, 1.0, count, dtype=masses.dtype)
     step = x[1] - x[0]
     center, width = family.location(components), family.spread(components)
     least = _LEAST * step * jnp.hypot(spread, center - middle)

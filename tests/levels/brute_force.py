@@ -49,8 +49,8 @@ def gamma_of(y, e, u, w):
 
 
 def normal_of(y, s, u, w):
-    weight = 1 / (1 + np.exp(w) * s**2)
-    return norm(u + weight * (y - u), np.sqrt(np.exp(-w) * (1 - weight)))
+    precision, own = np.exp(w), 1 / s**2
+    return norm((precision * u + own * y) / (precision + own), 1 / np.sqrt(precision + own))
 
 
 UNITS = {"beta_binomial": beta_of, "gamma_poisson": gamma_of, "normal_normal": normal_of}
@@ -137,15 +137,17 @@ def solve(data, labs, prior, reach_u, reach_w, box_u, box_w):
     )
 
 
-def unit_below(family, answer, weights, y, size, parameters):
-    """Mean of a new unit's parameter, and the probabilities of less than some parameters.
+def unit_below(family, answer, weights, y, size, parameters, seen=False):
+    """Mean of a unit's parameter, and the probabilities of less than some parameters.
 
-    The unit is of a lab whose coordinates have these weights over the grid, and its own data say
-    something of them.
+    The unit is of a lab whose coordinates have these weights over the grid. They have seen its
+    data, or these say something of them.
     """
     u, w = answer.grid[0][:, None], answer.grid[1][None]
-    joint = weights * np.exp(LIKELIHOODS[family](y, size, u, w))
-    joint /= joint.sum()
+    joint = weights
+    if not seen and size not in (0, np.inf):
+        joint = joint * np.exp(LIKELIHOODS[family](y, size, u, w))
+    joint = joint / joint.sum()
     counts = joint > 1e-12 * joint.max()
     u, w = (np.broadcast_to(x, joint.shape)[counts] for x in (u, w))
     unit, joint = UNITS[family](y, size, u, w), joint[counts]
