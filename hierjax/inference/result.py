@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from hierjax.model import Model
 from hierjax.observations import Observations
 from hierjax.posterior import HyperPosterior
 
-__all__ = ["Problem", "Progress", "Result", "Status", "UnitData"]
+__all__ = ["Problem", "Progress", "Result", "Sampled", "Status", "UnitData"]
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +43,31 @@ class UnitData:
 
     values: Float[np.ndarray, "units"]
     sizes: Float[np.ndarray, "units"]
+
+
+@runtime_checkable
+class Sampled(Protocol):
+    """What of a problem the scan needs, whatever its levels."""
+
+    @property
+    def dtype(self) -> type:
+        """Floating type to compute in."""
+        ...
+
+    @property
+    def key(self) -> Key[Array, ""] | None:
+        """Typed random key."""
+        ...
+
+    @property
+    def progress(self) -> Progress | None:
+        """Called with steps done and steps in all."""
+        ...
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """File that the scan goes on from, and writes after every chunk."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from hierjax.errors import InferenceError
-from hierjax.inference.result import Progress
+from hierjax.inference.result import Sampled
 from hierjax.inference.spreading import spread
 from hierjax.keys import require_key
 from hierjax.model import Model
@@ -23,7 +23,6 @@ from hierjax.model import Model
 __all__ = [
     "OVERDISPERSION",
     "Kernel",
-    "Sampled",
     "compile_ahead",
     "overdispersed_starts",
     "sample",
@@ -55,31 +54,6 @@ class Kernel(Protocol):
         self, data: PyTree, key: Key[Array, ""], state: PyTree, index: Int[Array, ""]
     ) -> tuple[PyTree, PyTree]:
         """The next state, and what to keep of it."""
-        ...
-
-
-@runtime_checkable
-class Sampled(Protocol):
-    """What a problem of any number of levels tells of how it is to be sampled."""
-
-    @property
-    def dtype(self) -> type:
-        """Floating type to compute in."""
-        ...
-
-    @property
-    def key(self) -> Key[Array, ""] | None:
-        """Typed random key."""
-        ...
-
-    @property
-    def progress(self) -> Progress | None:
-        """Called with steps done and steps in all."""
-        ...
-
-    @property
-    def checkpoint(self) -> Path | None:
-        """File that a sampler goes on from, and writes after every chunk."""
         ...
 
 

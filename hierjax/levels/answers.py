@@ -6,7 +6,7 @@ from scipy.special import ndtr
 
 from hierjax.families import AnyFamily
 from hierjax.levels.basis import density_coefficients
-from hierjax.levels.lab_posterior import LabPosteriors
+from hierjax.levels.lab_nodes import LabPosteriors
 from hierjax.levels.result import GroupResult
 
 __all__ = ["lab_columns", "lab_quantiles"]

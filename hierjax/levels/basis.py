@@ -23,9 +23,9 @@ _ROOT_TAU = float(np.sqrt(2 * np.pi))
 
 
 @cache
-def _inverse(size: int) -> np.ndarray:
+def _inverse(size: int, width: float = 1.0) -> np.ndarray:
     lag = np.subtract.outer(np.arange(size), np.arange(size))
-    inverse: np.ndarray = np.linalg.inv(np.exp(-0.5 * lag.astype(float) ** 2))
+    inverse: np.ndarray = np.linalg.inv(np.exp(-0.5 * (lag / width) ** 2))
     return inverse
 
 
@@ -59,16 +59,17 @@ def coefficients(size: int) -> np.ndarray:
 
 
 @cache
-def density_coefficients(size: int) -> np.ndarray:
-    """Matrix from masses at the nodes to masses of normal densities one step wide.
+def density_coefficients(size: int, width: float = 1.0) -> np.ndarray:
+    """Matrix from masses at the nodes to masses of normal densities about them.
 
     A density that vanishes at the lattice's ends is the mixture of these normals; some masses may
     be negative.
 
     Args:
         size: Number of nodes.
+        width: Of the normal densities, in steps.
     """
-    return _ROOT_TAU * _inverse(size) if size > 1 else np.ones((1, 1))
+    return width * _ROOT_TAU * _inverse(size, width) if size > 1 else np.ones((1, 1))
 
 
 def against_normal(

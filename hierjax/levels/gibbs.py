@@ -92,7 +92,7 @@ class GroupGibbs:
         steps = self.warmup + self.draws * self.thinning
         kernel = _Kernel(problem.family, self.chains, self.warmup)
         data = _padded(problem)
-        outputs = sample(kernel, data, problem, steps, self.chunk, side_by_side(self.chains))  # type: ignore[arg-type]
+        outputs = sample(kernel, data, problem, steps, self.chunk, side_by_side(self.chains))
         kept = after_warmup(outputs, self.warmup, self.thinning)
         info = {"acceptance": kept["acceptance"].mean(axis=1)}
         seconds = {"total": time.perf_counter() - begin}

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from hierjax.families import AnyFamily
 from hierjax.levels.basis import density_coefficients
 from hierjax.levels.evaluation import log_likelihoods
+from hierjax.levels.lab_nodes import LabPosteriors, Reach, even, first_reach, narrowed
 from hierjax.levels.labs import Chunk
 from hierjax.levels.nested import TopPosterior
 from hierjax.levels.surface import Surface
@@ -34,30 +35,6 @@ _SIZE, _MORE, _OFF = 24, 48, 0.01
 _PASSES = 4
 # How far the normals reach, those of nodes with this share of the largest weight.
 _REACH, _COUNTS = 5.5, 1e-7
-# A lattice is narrowed to where masses are at least this share of the largest.
-_NEGLIGIBLE = 1e-6
-
-Grid = Float[np.ndarray, "labs rows columns"]
-
-
-class LabPosteriors(NamedTuple):
-    """Posteriors of labs' coordinates.
-
-    Attributes:
-        location: Of the nodes.
-        log_concentration: Of the rows.
-        weights: Summing to one.
-        total: Sum of the weights before that, which would be 1 without error.
-        rows: How rows are spaced.
-        columns: How nodes in each row are.
-    """
-
-    location: Grid
-    log_concentration: Float[np.ndarray, "labs rows"]
-    weights: Grid
-    total: Float[np.ndarray, "labs"]
-    rows: "Lines"
-    columns: "Lines"
 
 
 class _Normals(NamedTuple):
@@ -99,7 +76,7 @@ def _populations(
     concentrations: Float[Array, "others 2"],
     shape: tuple[int, int, int, int],
 ) -> Float[Array, "labs nodes others"]:
-    """Each lab's population, as weights of normals."""
+    """Each lab's population as all other labs show it, as weights of normals."""
 
     def lab(each: Surface) -> Float[Array, "nodes others"]:
         value = jnp.exp(log_integrals(each, locations, concentrations))
@@ -107,6 +84,24 @@ def _populations(
         return _interpolated(jnp.where(known, weights / value, 0.0), shape)
 
     return jax.lax.map(lab, surface)
+
+
+@jax.jit
+def _evidence(
+    surface: Surface,
+    seen: Surface,
+    weights: Float[Array, "nodes others"],
+    locations: Float[Array, "nodes 2"],
+    concentrations: Float[Array, "others 2"],
+) -> Float[Array, "labs"]:
+    """Mean of labs' likelihoods over those that what is above them has seen."""
+
+    def lab(each: tuple[Surface, Surface]) -> Float[Array, ""]:
+        value, before = (log_integrals(x, locations, concentrations) for x in each)
+        known = before > np.log(1.5 * FLOOR[np.dtype(before.dtype)])
+        return jnp.sum(jnp.where(known, weights * jnp.exp(value - before), 0.0))
+
+    return jax.lax.map(lab, (surface, seen))
 
 
 _interpolated_compiled = jax.jit(_interpolated, static_argnums=1)
@@ -144,109 +139,8 @@ def _range(
     return float(ends[0].min()), float(ends[1].max())
 
 
-def _common(
-    low: np.ndarray, high: np.ndarray, inner: tuple[float, float], open_ends: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """What a likelihood's reach and the population's have in common; else the likelihood's."""
-    first = np.where(open_ends[0], inner[0], np.maximum(low, inner[0]))
-    last = np.where(open_ends[1], inner[1], np.minimum(high, inner[1]))
-    apart = first >= last
-    return np.where(apart, low, first), np.where(apart, high, last)
-
-
-class Lines(NamedTuple):
-    """Nodes on lines: center + scale sinh(x) of evenly spaced x."""
-
-    center: Float[np.ndarray, "*lines"]
-    scale: Float[np.ndarray, "*lines"]
-    start: Float[np.ndarray, "*lines"]
-    step: Float[np.ndarray, "*lines"]
-
-    @classmethod
-    def between(
-        cls, low: np.ndarray, high: np.ndarray, center: np.ndarray, scale: np.ndarray, size: int
-    ) -> "Lines":
-        """Lines with these ends, whose nodes are closest at their centers."""
-        start, end = (np.arcsinh((x - center) / scale) for x in (low, high))
-        return cls(center, scale, start, (end - start) / (size - 1))
-
-    def values(
-        self, size: int
-    ) -> tuple[Float[np.ndarray, "*lines nodes"], Float[np.ndarray, "*lines nodes"]]:
-        """Nodes, and the lengths that they stand for."""
-        x = self.start[..., None] + self.step[..., None] * np.arange(size)
-        length = (self.scale * self.step)[..., None] * np.cosh(x)
-        return self.center[..., None] + self.scale[..., None] * np.sinh(x), length
-
-
-def _four(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The first axis, taken apart."""
-    return values[0], values[1], values[2], values[3]
-
-
-class _Reach(NamedTuple):
-    """Where the nodes of labs go.
-
-    Attributes:
-        rows: First, last, center and scale of the log-concentrations.
-        known: Log-concentrations at which the locations' are known.
-        columns: The same of the locations, in these rows.
-    """
-
-    rows: Float[np.ndarray, "4 labs"]
-    known: Float[np.ndarray, "labs known"]
-    columns: Float[np.ndarray, "4 labs known"]
-
-    def lines(self, size: int) -> tuple[Lines, Lines]:
-        """Nodes of the rows, and of as many columns in each."""
-        rows = Lines.between(*_four(self.rows), size)
-        w, _ = rows.values(size)
-        low, high, center, scale = (
-            np.stack([np.interp(*each) for each in zip(w, self.known, x, strict=True)])
-            for x in self.columns
-        )
-        return rows, Lines.between(low, high, center, scale, size)
-
-
-def _narrowed(u: Grid, lengths: Grid, w: np.ndarray, heights: np.ndarray, mass: Grid) -> _Reach:
-    """To where there is mass; rows without any reach as far as those beside them."""
-    by_row = mass.sum(axis=2)
-    columns = _core(u, lengths, mass)
-    at = np.arange(by_row.shape[1])
-    for lab, values in enumerate(by_row):
-        counts = values > _NEGLIGIBLE**2 * values.max()
-        if counts.any():
-            for each in columns:
-                each[lab] = np.interp(at, at[counts], each[lab][counts])
-    return _Reach(_core(w, heights, by_row), w, columns)
-
-
-def _core(
-    nodes: Float[np.ndarray, "*lines nodes"],
-    lengths: Float[np.ndarray, "*lines nodes"],
-    mass: Float[np.ndarray, "*lines nodes"],
-) -> Float[np.ndarray, "4 *lines"]:
-    """Where lines are to begin and end, where density is highest, and how wide that peak is."""
-    inside = mass > _NEGLIGIBLE * mass.max(axis=-1, keepdims=True)
-    inside |= ~inside.any(axis=-1, keepdims=True)
-    first = np.maximum(inside.argmax(axis=-1) - 1, 0)
-    last = nodes.shape[-1] - np.maximum(inside[..., ::-1].argmax(axis=-1), 1)
-    density = mass / lengths
-    peak = density.argmax(axis=-1)
-    low, high, center, length, highest = (
-        np.take_along_axis(x, index[..., None], axis=-1)[..., 0]
-        for x, index in (
-            *((nodes, first), (nodes, np.minimum(last, nodes.shape[-1] - 1)), (nodes, peak)),
-            *((lengths, peak), (density, peak)),
-        )
-    )
-    width = mass.sum(axis=-1) / (np.maximum(highest, 1e-300) * np.sqrt(2 * np.pi))
-    scale = np.clip(width, 0.4 * length, high - low)
-    return np.stack([low, high, center, scale])
-
-
 def _settled(
-    reach: _Reach,
+    reach: Reach,
     normals: _Normals,
     likelihood: Callable[[np.ndarray], np.ndarray],
     dtype: type,
@@ -260,18 +154,21 @@ def _settled(
         density = np.asarray(_density(normals, u.astype(dtype), w.astype(dtype)), np.float64)
         mass = np.maximum(density, 0.0) * likelihood(points) * lengths * heights[..., None]
         if turn < _PASSES - 1:
-            reach = _narrowed(u, lengths, w, heights, mass)
+            reach = narrowed(u, lengths, w, heights, mass)
     total = mass.sum(axis=(1, 2))
     return LabPosteriors(u, w, mass / total[:, None, None], total, rows, columns)
 
 
-def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> LabPosteriors:
-    """Posteriors of all labs' coordinates.
+def lab_posteriors(
+    family: AnyFamily, level: Level, posterior: TopPosterior, seen: Surface | None = None
+) -> LabPosteriors:
+    """Posteriors of all labs' coordinates, each given its own data and all that is above the labs.
 
     Args:
         family: Conjugate family.
         level: The labs.
         posterior: Of what is above them; a single node for an estimate.
+        seen: What of each lab that posterior has seen, where it is less than all of the lab.
 
     Returns:
         In the labs' order.
@@ -286,15 +183,20 @@ def lab_posteriors(family: AnyFamily, level: Level, posterior: TopPosterior) -> 
 
     def one(chunk: Chunk, size: int) -> LabPosteriors:
         surface: Surface = jax.tree.map(lambda x: x[chunk.positions], level.every)
-        weights = _populations_compiled(surface, *arrays[:3], shape)
+        before = surface if seen is None else jax.tree.map(lambda x: x[chunk.positions], seen)
+        weights = _populations_compiled(before, *arrays[:3], shape)
         normals = _Normals(weights, arrays[3], arrays[4])
 
         def likelihood(points: np.ndarray) -> np.ndarray:
             values = log_likelihoods(family, chunk, points)
             return np.exp(values - surface.log_largest[:, None, None])
 
-        reach = _first_reach(surface, ranges)
+        reach = first_reach(surface, ranges)
         found = _settled(reach, normals, likelihood, level.dtype, size)
+        if seen is not None:
+            found = found._replace(
+                total=found.total / np.asarray(_evidence(surface, before, *arrays[:3]))
+            )
         return jax.tree.map(lambda x: x[: chunk.count], found)
 
     for size in (_SIZE, _MORE):
@@ -312,24 +214,6 @@ def _shape(posterior: TopPosterior) -> tuple[int, int, int, int]:
     return first[0], first[1], second[0], second[1]
 
 
-def _first_reach(surface: Surface, ranges: list[tuple[float, float]]) -> _Reach:
-    """Where both a lab's likelihood and its population are, by their ends."""
-    start, step, values = surface.start, surface.step, surface.coefficients
-    count, size = start.shape[1], values.shape[2] - 2
-    known = surface.row_start[:, None] + surface.row_step[:, None] * np.arange(count)
-    open_rows = tuple(np.any(values[:, end] != 0, axis=1) for end in (0, -1))
-    rows = _common(known[:, 0], known[:, -1], ranges[1], open_rows)
-    open_columns = tuple(values[..., end] != 0 for end in (0, -1))
-    columns = _common(start, start + (size - 1) * step, ranges[0], open_columns)
-    return _Reach(_even(*rows), np.asarray(known, np.float64), _even(*columns))
-
-
-def _even(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Lines whose nodes are almost evenly spaced."""
-    low, high = (np.asarray(x, np.float64) for x in (low, high))
-    return np.stack([low, high, 0.5 * (low + high), high - low])
-
-
 def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
     """The population of labs: the posterior of a lab of which nothing is known.
 
@@ -345,10 +229,10 @@ def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
     arrays: list[Any] = [np.asarray(x, dtype) for x in (posterior.weights[None], *smooth)]
     with jax.enable_x64(True):
         weights = _interpolated_compiled(arrays[0][0], _shape(posterior))[None]
-        reach = _Reach(
-            _even(*np.array(rows)[:, None]),
+        reach = Reach(
+            even(*np.array(rows)[:, None]),
             np.array([rows]),
-            _even(*np.broadcast_to(np.array([low, high])[:, None, None], (2, 1, 2))),
+            even(*np.broadcast_to(np.array([low, high])[:, None, None], (2, 1, 2))),
         )
         normals = _Normals(weights, arrays[1], arrays[2])
-        return _settled(reach, normals, lambda points: np.ones(points.shape[:-1]), dtype)
+        return _settled(reach, normals, lambda points: np.ones(points.shape[:-1]), dtype, _MORE)

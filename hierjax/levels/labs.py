@@ -95,14 +95,30 @@ class Labs:
 
     def tallies(self, family: AnyFamily, dtype: type) -> list[Any]:
         """Each group's tally."""
-        values, sizes = self.data.pair
-        weights = self.data.weights
-        return [
-            _filled(
-                family.tally(values[at], sizes[at], None if weights is None else weights[at], dtype)
-            )
-            for at in self.units
-        ]
+        return [self.tally(family, dtype, position) for position in range(len(self))]
+
+    def tally(
+        self,
+        family: AnyFamily,
+        dtype: type,
+        position: int | None,
+        unit: tuple[Any, Any] | None = None,
+    ) -> Any:
+        """A group's tally.
+
+        Args:
+            family: Conjugate family.
+            dtype: Floating type.
+            position: Which group; None for one without units.
+            unit: Value and size of a unit to append to it.
+        """
+        at = np.empty(0, int) if position is None else self.units[position]
+        columns = [column[at] for column in self.data.pair]
+        weights = None if self.data.weights is None else self.data.weights[at]
+        if unit is not None:
+            columns = [np.append(x, each) for x, each in zip(columns, unit, strict=True)]
+            weights = None if weights is None else np.append(weights, 1)
+        return _filled(family.tally(columns[0], columns[1], weights, dtype))
 
 
 def chunks(tallies: list[Any]) -> Iterator[Chunk]:

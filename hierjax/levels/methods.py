@@ -118,7 +118,7 @@ class GroupQuadrature:
     """
 
     rows: _Nodes = 17
-    columns: _Nodes = 13
+    columns: _Nodes = 19
     lab_rows: _LabNodes = 56
     lab_columns: _LabNodes = 48
 
@@ -151,6 +151,7 @@ class GroupQuadrature:
             top=top,
             labs=labs,
             new=new_lab(top, problem.dtype),
+            lattice=sizes,
             info={
                 "log_evidence": top.log_evidence,
                 "log_evidence_one_population": one,
@@ -224,6 +225,7 @@ class GroupType2MLE:
             covariance=covariance,
             labs=labs,
             new=new_lab(single, problem.dtype),
+            lattice=(self.lab_rows, self.lab_columns),
             info={"log_likelihood": found.value, "iterations": found.iterations},
             seconds=stage.seconds,
         )

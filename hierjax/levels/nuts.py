@@ -167,7 +167,7 @@ class GroupNUTS:
         begin = time.perf_counter()
         data, steps = joint_data(problem), self.warmup + self.draws
         kernel = _Kernel(self, problem.family, self.chains)
-        outputs = sample(kernel, data, problem, steps, self.chunk, side_by_side(self.chains))  # type: ignore[arg-type]
+        outputs = sample(kernel, data, problem, steps, self.chunk, side_by_side(self.chains))
         kept = after_warmup(outputs, self.warmup)
         divergences = int(kept["divergent"].sum())
         info = {

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from hierjax.inference.result import Status
-from hierjax.levels.lab_posterior import LabPosteriors
+from hierjax.levels.lab_nodes import LabPosteriors
 from hierjax.levels.nested import TopPosterior
 
 __all__ = ["GroupResult"]
@@ -25,6 +25,7 @@ class GroupResult:
         covariance: Of the estimate; NaN where a standard deviation is 0.
         labs: Posteriors of the labs' coordinates; None of a sampler.
         new: That of a lab not seen; None of a sampler.
+        lattice: Rows and columns of each lab's likelihood, from which these are.
         draws: Of what is above the labs, chains first; None without draws.
         lab_draws: Of the labs' coordinates.
         new_draws: Of a lab not seen.
@@ -39,6 +40,7 @@ class GroupResult:
     covariance: Float[np.ndarray, "4 4"] | None = None
     labs: LabPosteriors | None = None
     new: LabPosteriors | None = None
+    lattice: tuple[int, int] | None = None
     draws: Float[np.ndarray, "chains draws 4"] | None = None
     lab_draws: Float[np.ndarray, "chains draws groups 2"] | None = None
     new_draws: Float[np.ndarray, "chains draws 2"] | None = None

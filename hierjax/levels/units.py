@@ -16,14 +16,20 @@ from jaxtyping import Array, Float, Int
 
 from hierjax import lattice
 from hierjax.families import AnyFamily
-from hierjax.levels.lab_posterior import LabPosteriors
+from hierjax.levels.basis import density_coefficients
+from hierjax.levels.lab_nodes import LabPosteriors
 
 __all__ = ["Mixtures", "UnitAnswers", "unit_answers"]
 
 Scalar = Float[Array, ""]
-# Nodes of a unit's place, how far they reach in hyperbolic sines of its spread, and the least
-# width of a component in their steps.
-_SIZE, _REACH, _LEAST = 96, 4.0, 0.8
+# Nodes of a unit's place, how many standard deviations of it they reach, and the least width of a
+# component in their steps.
+_SIZE, _REACH, _LEAST = 128, 27.0, 0.8
+# Of fewer nodes these quantiles are found first, to put the others about them.
+_FEW, _CORE = 64, (0.16, 0.5, 0.84)
+# Components that leave gaps are made wider by so much of these. A row leaves none if no component
+# of at least this share of its largest weight has less than one over so much of that variance.
+_BRIDGE, _COUNTS, _MOST = 0.6, 3e-3, 1.5
 _ROWS = 24  # of a lab's nodes
 # Units that one call takes; others are filled up or split.
 _BATCHES = (16, 1024)
@@ -35,12 +41,15 @@ class Mixtures(NamedTuple):
     Attributes:
         points: Working coordinates.
         weights: Summing to one.
-        gaps: Between neighbouring locations, which components are made to bridge; 0 for draws.
+        gaps: Widths that bridge those between neighbouring locations of a row; 0 for draws.
+        masses: What weights become where components are so bridged: of normal densities as wide,
+            whose mixture is no wider. Some are negative.
     """
 
-    points: Float[Any, "labs points 2"]
-    weights: Float[Any, "labs points"]
-    gaps: Float[Any, "labs points"]
+    points: Float[Any, "labs rows columns 2"]
+    weights: Float[Any, "labs rows columns"]
+    gaps: Float[Any, "labs rows columns"]
+    masses: Float[Any, "labs rows columns"]
 
     @classmethod
     def of_lattice(cls, labs: LabPosteriors) -> "Mixtures":
@@ -49,22 +58,18 @@ class Mixtures(NamedTuple):
         location, weights = labs.location[:, kept], labs.weights[:, kept]
         w = np.broadcast_to(labs.log_concentration[:, kept, None], location.shape)
         _, gaps = labs.columns.values(location.shape[2])
+        weights = weights / weights.sum(axis=(1, 2), keepdims=True)
+        masses = weights @ density_coefficients(weights.shape[2], _BRIDGE).T
         points = np.stack([location, w], axis=-1)
-        shape = len(location), -1
-        weights = weights.reshape(shape)
-        return cls(
-            points.reshape(*shape, 2),
-            weights / weights.sum(axis=1, keepdims=True),
-            gaps[:, kept].reshape(shape),
-        )
+        return cls(points, weights, _BRIDGE * gaps[:, kept], masses)
 
     @classmethod
     def of_draws(cls, draws: Float[np.ndarray, "draws labs 2"], most: int = 400) -> "Mixtures":
-        """Evenly spaced draws of all chains."""
+        """Evenly spaced draws of all chains, as one row."""
         chosen = np.linspace(0, len(draws) - 1, min(most, len(draws))).round().astype(int)
-        points = np.swapaxes(draws[chosen], 0, 1)
-        weights = np.full(points.shape[:2], 1 / points.shape[1])
-        return cls(points, weights, np.zeros_like(weights))
+        points = np.swapaxes(draws[chosen], 0, 1)[:, None]
+        weights = np.full(points.shape[:-1], 1 / points.shape[2])
+        return cls(points, weights, np.zeros_like(weights), weights)
 
 
 class UnitAnswers(NamedTuple):
@@ -85,9 +90,7 @@ class UnitAnswers(NamedTuple):
 
 def _one(
     family: AnyFamily,
-    points: Float[Array, "points 2"],
-    weights: Float[Array, "points"],
-    gaps: Float[Array, "points"],
+    mixture: Mixtures,
     value: Scalar,
     size: Scalar,
     levels: Float[Array, "levels"],
@@ -98,6 +101,7 @@ def _one(
     def slope(eta: Float[Array, "2"]) -> Scalar:
         return jax.grad(lambda u: updated(jnp.stack([u, eta[1]])).mean)(eta[0])
 
+    points, weights = mixture.points.reshape(-1, 2), mixture.weights.ravel()
     posterior = jax.vmap(updated)(points)
     variance, m = posterior.variance, posterior.mean
     mean = jnp.sum(weights * m)
@@ -105,34 +109,79 @@ def _one(
     _, weight = family.statistic(value, size)
     shrinkage = jnp.sum(weights / (1 + weight * jnp.exp(-points[:, 1])))
 
-    # Components that leave gaps are widened by those between locations.
-    bridged = (jax.vmap(slope)(points) * gaps) ** 2
-    posterior = posterior._replace(
-        dispersion=posterior.dispersion * (1 + bridged / jnp.maximum(variance, 1e-30))
-    )
-    center = family.place_of(m)
-    width = family.spread(posterior)
-    middle = jnp.sum(weights * center)
-    spread = jnp.sqrt(jnp.sum(weights * (width**2 + (center - middle) ** 2)))
-    x = jnp.linspace(-_REACH, _REACH, _SIZE, dtype=points.dtype)
+    # Rows with components narrower than what is between two of them would leave gaps.
+    moves = (jax.vmap(slope)(points) * mixture.gaps.ravel()) ** 2
+    bridged = moves / jnp.maximum(variance, 1e-30)
+    most = jnp.max(mixture.weights, axis=1, keepdims=True)
+    narrow = (bridged.reshape(most.shape[0], -1) > _MOST) & (mixture.weights > _COUNTS * most)
+    rows = jnp.any(narrow, axis=1, keepdims=True)
+    masses = jnp.where(rows, mixture.masses, mixture.weights).ravel()
+    bridged = jnp.where(jnp.broadcast_to(rows, narrow.shape).ravel(), bridged, 0.0)
+    posterior = posterior._replace(dispersion=posterior.dispersion * (1 + bridged))
+    places = _quantiles(family, posterior, weights, masses, levels)
+    return UnitAnswers(mean, sd, family.parameter_at(places), shrinkage)
+
+
+def _median(values: Float[Array, "points"], weights: Float[Array, "points"]) -> Scalar:
+    order = jnp.argsort(values)
+    below = jnp.cumsum(weights[order])
+    return values[order][jnp.searchsorted(below, 0.5 * below[-1])]
+
+
+def _quantiles(
+    family: AnyFamily,
+    components: Any,
+    weights: Float[Array, "points"],
+    masses: Float[Array, "points"],
+    levels: Float[Array, "levels"],
+) -> Float[Array, "levels"]:
+    """Quantiles of the place of a mixture, from its density at nodes close to its middle.
+
+    Components may be far apart, and some far wider than the others: nodes reach as far as these
+    and are closest where those are.
+    """
+    center, width = family.location(components), family.spread(components)
+    middle = _median(center, weights)
+    away = jnp.hypot(width, center - middle)
+    spread = _median(away, weights)
+    reach = _REACH * jnp.sqrt(jnp.sum(weights * away**2))
+    core = jnp.asarray(_CORE, levels.dtype)
+    low, middle, high = _inverted(family, components, masses, core, middle, spread, reach, _FEW)
+    spread = 0.5 * (high - low)
+    return _inverted(family, components, masses, levels, middle, spread, reach, _SIZE)
+
+
+def _inverted(
+    family: AnyFamily,
+    components: Any,
+    masses: Float[Array, "points"],
+    levels: Float[Array, "levels"],
+    middle: Scalar,
+    spread: Scalar,
+    reach: Scalar,
+    count: int,
+) -> Float[Array, "levels"]:
+    """Quantiles by nodes at middle + spread sinh(x) of evenly spaced x."""
+    end = jnp.arcsinh(reach / spread)
+    x = end * jnp.linspace(-1.0, 1.0, count, dtype=masses.dtype)
     step = x[1] - x[0]
+    center, width = family.location(components), family.spread(components)
     least = _LEAST * step * jnp.hypot(spread, center - middle)
-    posterior = posterior._replace(
-        dispersion=posterior.dispersion * jnp.maximum(1.0, (least / width) ** 2)
+    components = components._replace(
+        dispersion=components.dispersion * jnp.maximum(1.0, (least / width) ** 2)
     )
     z = middle + spread * jnp.sinh(x)
     divergence = family.divergence(middle, z)
-    lean = jax.vmap(family.excess, (0, None))(posterior, middle)
+    lean = jax.vmap(family.excess, (0, None))(components, middle)
     logs = lean[:, None] * (z - middle) - divergence
-    logs /= posterior.dispersion[:, None]
+    logs /= components.dispersion[:, None]
     shapes = jnp.exp(logs - jnp.max(logs, axis=1, keepdims=True))
     lengths = jnp.cosh(x)
-    density = lengths * ((weights / (shapes @ lengths)) @ shapes)
+    density = lengths * jnp.maximum((masses / (shapes @ lengths)) @ shapes, 0.0)
     bend = lattice.derivative(density)
     table = (lattice.cumulative(density), density, bend, lattice.derivative(bend))
     position = lattice.invert(levels * table[0][-1], table, 24)
-    quantiles = family.parameter_at(middle + spread * jnp.sinh(x[0] + step * position))
-    return UnitAnswers(mean, sd, quantiles, shrinkage)
+    return middle + spread * jnp.sinh(x[0] + step * position)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -146,8 +195,7 @@ def _answers(
 ) -> UnitAnswers:
     def one(each: tuple[Array, Array, Array]) -> UnitAnswers:
         at, value, size = each
-        points, weights, gaps = (x[at] for x in mixtures)
-        return _one(family, points, weights, gaps, value, size, levels)
+        return _one(family, jax.tree.map(lambda x: x[at], mixtures), value, size, levels)
 
     return jax.lax.map(one, (lab, values, sizes))
 

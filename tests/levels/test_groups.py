@@ -7,7 +7,7 @@ from simulated import simulated
 
 import hierjax as hj
 from hierjax import families
-from hierjax.errors import ConfigError, DataError, ModelError
+from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
 
 FAMILIES = ("beta_binomial", "gamma_poisson", "normal_normal")
 
@@ -44,13 +44,59 @@ def test_quantiles_are_in_order_and_hold_the_mean(fitted):
 
 
 def test_a_new_unit_without_news_is_its_lab(fitted):
-    if fitted.data.family != "beta_binomial":
-        pytest.skip("sizes are positive")
+    nothing = fitted.model.family.on_host.nothing
     label = fitted.labs.names[2]
-    predicted = fitted.predict(0, 0, group=label)
-    assert predicted["mean"][0] == pytest.approx(fitted.groups()["mean"][2], abs=1e-5)
-    new = fitted.predict(0, 0)
+    predicted = fitted.predict(*nothing, group=label)
+    assert predicted["mean"][0] == pytest.approx(fitted.groups()["mean"][2], rel=1e-4)
+    assert np.isnan(predicted["raw_rate"][0])
+    new = fitted.predict(*nothing)
     assert new["high"][0] - new["low"][0] > predicted["high"][0] - predicted["low"][0]
+
+
+@pytest.fixture(scope="module")
+def example():
+    labs = ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+    return hj.fit_groups(hj.Counts([1, 2, 1, 5, 6, 4, 2, 3, 4], [20] * 9, groups=labs))
+
+
+def test_a_new_unit_of_a_new_lab_has_the_quantiles_of_draws(example):
+    """Few labs: some of the population of labs has all its units at 0 or at 1."""
+    generator, top = np.random.default_rng(7), example.result.top
+    node = generator.choice(top.weights.size, 40_000, p=top.weights.ravel())
+    at = np.unravel_index(node, top.weights.shape)
+    u, w = (generator.normal(*block.nodes[i].T) for block, i in zip(top.blocks, at, strict=True))
+    rate = generator.beta(np.exp(w) / (1 + np.exp(-u)), np.exp(w) / (1 + np.exp(u)))
+    new = example.predict(0, 0)
+    for column, level in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
+        # Four standard errors, and what quantiles are off by.
+        error = 4 * np.sqrt(level * (1 - level) / len(rate)) + 1e-3
+        assert np.mean(rate < new[column][0]) == pytest.approx(level, abs=error)
+    assert new["mean"][0] == pytest.approx(rate.mean(), abs=4 * rate.std() / 200)
+
+
+@pytest.mark.parametrize("group", [None, "a"])
+def test_a_new_unit_is_what_a_fit_with_it_would_say(example, group):
+    data = example.data
+    again = hj.fit_groups(
+        hj.Counts([*data.successes, 4], [*data.trials, 14], groups=[*data.groups, group or "d"])
+    ).units()
+    new = example.predict(4, 14, group=group)
+    for column in ("mean", "sd", "low", "median", "high"):
+        # What rules of the two fits, whose nodes differ, are off by.
+        assert new[column][0] == pytest.approx(again[column][9], abs=0.005 * again["sd"][9])
+
+
+def test_new_units_are_each_by_itself_and_in_order(example):
+    together = example.predict([4, 0, 9, 4], [14, 0, 9, 14])
+    alone = example.predict(9, 9)
+    assert together["mean"][0] == together["mean"][3]
+    assert together["mean"][1] == example.predict(0, 0)["mean"][0]
+    assert together["mean"][2] == pytest.approx(alone["mean"][0], rel=1e-9)
+
+
+def test_a_unit_unlike_all_others_is_refused(example):
+    with pytest.raises(InferenceError, match="new unit of 1000 and 1000"):
+        example.predict(1000, 1000)
 
 
 @pytest.mark.slow
@@ -146,8 +192,9 @@ def test_sizes_from_1_to_100_000_and_labs_without_interior_counts():
     assert groups["sd"][0] > groups["sd"][3] > groups["sd"][4]
 
 
-def test_one_unit_a_lab():
-    found = hj.fit_groups(simulated("beta_binomial", 15, 1))
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_unit_a_lab(family):
+    found = hj.fit_groups(simulated(family, 15, 1))
     assert found.status == "converged", found.message
     assert len(found.units()) == 15
 

@@ -1,0 +1,142 @@
+r"""Units that were not in the data: what their labs are once they are known too.
+
+A unit's parameter given everything, its own data y among it, is
+
+.. math:: p(\theta \mid Y, y) = \int p(\theta \mid \eta_g, y) \, p(\eta_g \mid Y, y) \, d\eta_g,
+    \qquad p(\eta_g \mid Y, y) \propto p(y \mid \eta_g) \, p(\eta_g \mid Y)
+
+of an old lab as of a new one, whose p(eta_g | Y) is the population of labs.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Shaped
+
+from hierjax.errors import InferenceError
+from hierjax.families import AnyFamily
+from hierjax.levels.appended import with_unit
+from hierjax.levels.labs import Labs
+from hierjax.levels.result import GroupResult
+from hierjax.levels.units import Mixtures, UnitAnswers, unit_answers
+
+__all__ = ["mixtures_of", "new_unit_answers"]
+
+# Draws that new data weigh, of which few may count much.
+_DRAWS = 4000
+# How far the weights of a lab may be from summing to one.
+_LARGEST_LOSS = 0.1
+Pair = tuple[Shaped[np.ndarray, "units"], Shaped[np.ndarray, "units"]]
+
+
+def mixtures_of(result: GroupResult, new: bool) -> Mixtures:
+    """Weighted coordinates of all labs that were seen, or of one that was not."""
+    if new:
+        if result.new is not None:
+            return Mixtures.of_lattice(result.new)
+        assert result.new_draws is not None
+        return Mixtures.of_draws(result.new_draws.reshape(-1, 1, 2))
+    if result.labs is not None:
+        return Mixtures.of_lattice(result.labs)
+    assert result.lab_draws is not None
+    return Mixtures.of_draws(result.lab_draws.reshape(-1, *result.lab_draws.shape[2:]))
+
+
+def new_unit_answers(
+    family: AnyFamily,
+    labs: Labs,
+    result: GroupResult,
+    group: Int[np.ndarray, "units"] | None,
+    pair: Pair,
+    levels: Float[np.ndarray, "levels"],
+) -> UnitAnswers:
+    """Posteriors of units that were not in the data, each as if it alone had been added to them.
+
+    Args:
+        family: Conjugate family.
+        labs: The labs that were seen.
+        result: What a method found of them.
+        group: Position of each unit's lab; None of labs not seen.
+        pair: What was observed of each unit, and its size.
+        levels: Probabilities of the quantiles.
+
+    Returns:
+        The answers. Equal units are worked out once.
+
+    Raises:
+        InferenceError: If a unit is so unlike all others that its lab was not found.
+    """
+    of = np.zeros(len(pair[0]), int) if group is None else group
+    keys = np.stack([of, *pair], axis=1).astype(np.float64)
+    _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    of, (value, size) = of[first], (column[first] for column in pair)
+    tells = np.asarray(family.on_host.statistic(value, size)[1]) > 0
+    places = None if group is None else of
+    found: list[tuple[np.ndarray, UnitAnswers]] = []
+    for chosen in (np.flatnonzero(~tells), np.flatnonzero(tells)):
+        if not len(chosen):
+            continue
+        own = value[chosen].astype(np.float64), size[chosen].astype(np.float64)
+        if not tells[chosen[0]]:
+            mixtures, lab = mixtures_of(result, group is None), of[chosen]
+        else:
+            lab = np.arange(len(chosen))
+            if result.top is None:
+                mixtures = _weighed(family, result, of[chosen], own, group is None)
+            else:
+                assert result.lattice is not None
+                at = None if places is None else places[chosen]
+                each = value[chosen], size[chosen]
+                nodes = with_unit(family, labs, result.top, at, each, result.lattice)
+                _require_sums(nodes.total, each)
+                mixtures = Mixtures.of_lattice(nodes)
+        found.append((chosen, unit_answers(family, mixtures, lab, *own, levels)))
+    order = np.argsort(np.concatenate([chosen for chosen, _ in found]))[inverse.ravel()]
+    parts = zip(*(answers for _, answers in found), strict=True)
+    return UnitAnswers(*(np.concatenate(x)[order] for x in parts))
+
+
+def _require_sums(total: Float[np.ndarray, "units"], pair: Pair) -> None:
+    off = np.abs(total - 1)
+    worst = int(np.argmax(off))
+    if not off[worst] <= _LARGEST_LOSS:
+        value, size = (column[worst] for column in pair)
+        raise InferenceError(
+            f"new unit of {value:g} and {size:g}: expected the posterior of its group to sum to 1, "
+            f"found {total[worst]:.2g}; the unit is too unlike all others"
+        )
+
+
+@partial(jax.jit, static_argnums=0)
+def _log_marginals(
+    family: AnyFamily,
+    points: Float[Array, "units one points 2"],
+    values: Float[Array, "units"],
+    sizes: Float[Array, "units"],
+) -> Float[Array, "units one points"]:
+    def one(value: Array, size: Array, eta: Array) -> Array:
+        return family.log_marginal(value, size, family.constrain(eta))
+
+    each = jax.vmap(jax.vmap(one, (None, None, 0)), (None, None, 0))
+    return jax.lax.map(lambda x: each(*x), (values, sizes, points))
+
+
+def _weighed(
+    family: AnyFamily,
+    result: GroupResult,
+    lab: Int[np.ndarray, "units"],
+    pair: tuple[Float[np.ndarray, "units"], Float[np.ndarray, "units"]],
+    new: bool,
+) -> Mixtures:
+    """Draws of each unit's lab, with the probability of its data as weights."""
+    draws = result.new_draws if new else result.lab_draws
+    assert draws is not None
+    every = draws.reshape(-1, 1 if new else draws.shape[2], 2)
+    kept = Mixtures.of_draws(every, _DRAWS).points[lab].astype(np.float64)
+    with jax.enable_x64(True):
+        logs = np.asarray(_log_marginals(family, *map(jnp.asarray, (kept, *pair))))
+    weights = np.exp(logs - logs.max(axis=2, keepdims=True))
+    weights /= weights.sum(axis=2, keepdims=True)
+    return Mixtures(kept, weights, np.zeros_like(weights), weights)
