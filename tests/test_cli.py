@@ -440,7 +440,7 @@ def test_fit_writes_the_table_of_the_user(command, tmp_path):
 def test_schema_and_info(command, tmp_path):
     schema = command("schema", cwd=tmp_path)
     assert (schema.code, schema.err) == (0, "")
-    assert len(json.loads(schema.out)["oneOf"]) == 5
+    assert len(json.loads(schema.out)["oneOf"]) == 6
     info = command("info", cwd=tmp_path)
     assert (info.code, info.err) == (0, "")
     names = [line.split()[0] for line in info.out.splitlines()]
