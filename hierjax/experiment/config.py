@@ -194,8 +194,8 @@ def resolved(config: "AnyConfig") -> dict[str, Any]:
         from hierjax.experiment.schema import NEXT, OPTIONAL
 
         for key in OPTIONAL:
-            if plain[key] is None:
-                del plain[key]
+            if plain.get(key) is None:
+                plain.pop(key, None)
             elif isinstance(plain[key], dict):
                 plain[key] = {name: each for name, each in plain[key].items() if each is not None}
 

@@ -36,7 +36,7 @@ def _of_two_levels(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, 
     from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.experiment.schema import Config
 
-    for key in Config.model_fields.keys() - GroupsConfig.model_fields.keys():
+    for key in sorted(Config.model_fields.keys() - GroupsConfig.model_fields.keys()):
         if given.get(key):
             what = _WORDS.get(key, f"key {key}")
             yield (key,), f"expected none with data.group: three levels have no {what}"
