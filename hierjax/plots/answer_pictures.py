@@ -153,10 +153,10 @@ def _extremes(run: RunRecord, fit: Fit, table: Table) -> Iterator[Picture]:
         "extremes",
         "questions",
         f"Who is at the top and at the bottom {count:,}?",
-        f"Above, by {words.raw}{ties}: at both ends are mostly units with {words.amount}, by "
-        f"chance. Below, by posterior mean: at both ends are units that tell enough. At the top by "
-        f"both are {both[0]:,} units, at the bottom {both[1]:,}. The dashed line is the pooled "
-        f"{words.parameter}.",
+        f"Above, by {words.raw}{ties}: chance takes units with {words.amount} to "
+        f"both ends. Below, by posterior mean: what is there tells enough to be there. By both, "
+        f"{both[0]:,} units are at the top and {both[1]:,} at the bottom. The dashed line is the "
+        f"pooled {words.parameter}.",
         f"Two scatter plots against {words.sizes}, {words.raw}s above and posterior means below, "
         "with the highest and the lowest marked.",
         lambda: extremes(fit, count, table=table),
