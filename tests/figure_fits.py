@@ -103,3 +103,9 @@ def record(counts, fits, *, new=((), (), ()), level=0.9, reference="quadrature",
         "manifest": {"seed": 7, "versions": {"hierjax": "0.1.0", "jax": "0.8.0"}, "git": None},
     }
     return RunRecord(**(given | changes))
+
+
+def quick_table(fit):
+    """Estimates of units without intervals, for which nothing need be compiled for long."""
+    found = fit._units.moments(*fit.counts.pair)
+    return hj.Table({"label": fit.counts.labels, "raw_rate": fit.counts.raw, **found})

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from figure_fits import quick_table
 
 import hierjax as hj
 from hierjax.plots.extremes import extremes, find_extremes, shrinkage_by_size
@@ -29,9 +30,8 @@ def test_equal_values_are_all_at_the_end():
 @pytest.mark.parametrize("name", list(FITS))
 def test_both_panels_mark_their_own_ends(name):
     fit = FITS[name]
-    figure = extremes(fit, 3).figure
-    raw, mean = figure.axes
-    table = fit.unit_table()
+    table = quick_table(fit)
+    raw, mean = extremes(fit, 3, table=table).figure.axes
     for ax, column in ((raw, "raw_rate"), (mean, "mean")):
         found = find_extremes(table[column], 3)
         top, bottom = int(found.top.sum()), int(found.bottom.sum())
@@ -42,7 +42,8 @@ def test_both_panels_mark_their_own_ends(name):
 
 def test_shrinkage_falls_with_size():
     fit = FITS["events"]
-    line = shrinkage_by_size(fit).get_lines()[0]
+    estimates = {"moments": quick_table(fit)}
+    line = shrinkage_by_size({"moments": fit}, estimates=estimates).get_lines()[0]
     size, share = line.get_xdata(), line.get_ydata()
     assert (np.diff(size) >= 0).all()
     assert (np.diff(share) <= 0).all()
@@ -53,5 +54,7 @@ def test_shrinkage_falls_with_size():
 def test_units_without_data_are_left_out():
     counts = hj.Counts([1, 5, 0, 9], [10, 12, 0, 40])
     fit = hj.fit(counts, method=hj.Moments())
-    assert len(shrinkage_by_size(fit).get_lines()[0].get_xdata()) == 3
-    assert sum(points(extremes(fit, 1).figure.axes[0])) == 3
+    table = quick_table(fit)
+    line = shrinkage_by_size({"moments": fit}, estimates={"moments": table}).get_lines()[0]
+    assert len(line.get_xdata()) == 3
+    assert sum(points(extremes(fit, 1, table=table).figure.axes[0])) == 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from figure_fits import point_fit
+from figure_fits import point_fit, quick_table
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from scipy.stats import betabinom, binom
@@ -110,6 +110,6 @@ def test_few_units_and_equal_trials(counts):
 def test_far_limits_of_the_population_do_not_flatten_the_units():
     pumps = hj.datasets.pumps()
     fit = hj.fit(pumps, method=hj.Moments())
-    wide = fit.unit_table()
+    wide = quick_table(fit)
     top = float(max(pumps.raw.max(), wide["mean"].max()))
     assert funnel(fit, table=wide).get_ylim()[1] < 1.8 * top

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from figure_fits import quick_table
 
 import hierjax as hj
 from hierjax.errors import DataError
@@ -33,11 +34,11 @@ def colors(ax):
 
 def test_regions_have_the_colors_of_their_values():
     fit = hj.fit(hj.datasets.pumps(), method=hj.Moments())
-    ax = region_map(fit, PUMPS)
+    table = quick_table(fit)
+    ax = region_map(fit, PUMPS, table=table)
     raw, mean, bar = ax.figure.axes
     assert raw.get_title(loc="left") == "raw rate"
     assert bar.get_ylabel() == "rate"
-    table = fit.unit_table()
     order = np.argsort(table["mean"])
     # Lightness grows with the value.
     assert (np.diff(colors(mean)[order, :3].sum(axis=1)) >= -1e-9).all()
@@ -50,7 +51,8 @@ def test_regions_have_the_colors_of_their_values():
 def test_holes_stay_empty_whichever_way_they_are_wound(turned):
     rings = (square(0, 0, 4.0), square(1, 1)[::turned], square(6, 0)[::turned])
     regions = Regions(("1", "2"), (rings, (square(9, 9),)))
-    path = region_map(hj.fit(hj.datasets.pumps(), method=hj.Moments()), regions).collections[0]
+    fit = hj.fit(hj.datasets.pumps(), method=hj.Moments())
+    path = region_map(fit, regions, table=quick_table(fit)).collections[0]
     (around, hole, island) = path.get_paths()[0].to_polygons()
 
     def winding(points):
