@@ -51,8 +51,8 @@ def test_a_new_unit_without_news_is_its_lab(fitted):
     assert np.isnan(predicted["raw_rate"][0])
     new, place_of = fitted.predict(*nothing), fitted.model.family.host_place_of
     # By places: intervals of rates are shorter where rates are lower.
-    widths = [place_of(x["high"][0]) - place_of(x["low"][0]) for x in (new, predicted)]
-    assert widths[0] > widths[1]
+    widths = [place_of(x["high"]) - place_of(x["low"]) for x in (new, predicted)]
+    assert widths[0][0] > widths[1][0]
 
 
 @pytest.fixture(scope="module")
