@@ -83,7 +83,7 @@ EVENTS = UnitWords(
     size="exposure of the unit",
     amount="little exposure",
     unit="{value:,} in {size:,.6g}",
-    told="e = {:,.3g}",
+    told="e = {:,.12g}",
     sizes="exposures",
     chance="exposure",
     data="events",

@@ -131,9 +131,10 @@ def _areas(trials: np.ndarray, most: Any, largest: float) -> np.ndarray:
 def _size_keys(trials: np.ndarray, largest: float, told_as: str) -> list[Line2D]:
     shown = np.unique(np.quantile(trials, [0.0, 0.5, 1.0], method="nearest"))
     sizes = np.sqrt(_areas(shown, trials.max(), largest))
+    told = (n if float(n).is_integer() else float(f"{n:.3g}") for n in shown)
     return [
         point_key(told_as.format(n), MUTED, float(size), alpha=0.6, markeredgewidth=0)
-        for n, size in zip(shown, sizes, strict=True)
+        for n, size in zip(told, sizes, strict=True)
     ]
 
 
