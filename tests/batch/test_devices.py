@@ -36,7 +36,8 @@ np.savez(sys.argv[1], devices=len(jax.devices()), **arrays, **alone)
 
 def drawn_on(devices, path):
     """What the program draws in a process with so many devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    given = os.environ.get("XLA_FLAGS", "")
+    flags = f"{given} --xla_force_host_platform_device_count={devices}".strip()
     environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", PROGRAM, str(path)]
     subprocess.run(command, env=environment, check=True, timeout=600)
