@@ -1,6 +1,6 @@
 """Fit: a model, its data, a method and what it found; every answer is asked of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from hierjax.asked import of_kind, probability
 from hierjax.containers import CONTAINERS
 from hierjax.decisions import Decisions
 from hierjax.draws import Draws
+from hierjax.entries import ArrayLike
 from hierjax.errors import ConfigError, InferenceError
 from hierjax.estimates import Estimates
 from hierjax.families import FAMILIES
@@ -285,7 +286,9 @@ class Fit(Estimates, Decisions, Draws):
         """Partial against complete pooling; see `hierjax.checks.pooling`."""
         return checks.pooling(self)
 
-    def update(self, counts: Observations, *, key: Key[Array, ""] | None = None) -> "Fit":
+    def update(
+        self, counts: Observations | Mapping[str, ArrayLike], *, key: Key[Array, ""] | None = None
+    ) -> "Fit":
         """The fit of these and more counts together; see `hierjax.updating.refit`."""
         return updating.refit(self, counts, key)
 
