@@ -1,5 +1,6 @@
 """`fit_batch`: hyperparameters and units of many data sets, by any method."""
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -32,7 +33,7 @@ from hierjax.model import Model
 from hierjax.tally import batch_lengths, tally_batch
 from hierjax.units.row_mixture import UnitSummary, unit_summary
 
-__all__ = ["fit_batch"]
+__all__ = ["compile_batch", "fit_batch"]
 
 # Exact to some 1e-5 posterior standard deviations where the error estimate is below its tolerance.
 _LEAN = Quadrature(rows=24, columns=16, tolerance=0.03)
@@ -100,7 +101,70 @@ def fit_batch(
         >>> fits.mean.shape, set(fits.status) <= {"converged", "boundary"}
         ((20, 70), True)
     """
-    model, method = model or Model(), method or _LEAN
+    settings = (key, level, empirical_bayes, draws, rates, precision, chunk)
+    work = _work(data_sets, model or Model(), method or _LEAN, *settings)
+    with work.precision(), Stopwatch() as watch:
+        found = work.run(data_sets, progress, checkpoint)
+    return _result(data_sets, work, float(level), found, watch.seconds)
+
+
+def compile_batch(
+    data_sets: DataSets,
+    model: Model | None = None,
+    method: Method | None = None,
+    *,
+    key: Key[Array, ""] | None = None,
+    level: float = 0.9,
+    empirical_bayes: Literal["plug_in", "corrected"] = "plug_in",
+    draws: int = 0,
+    rates: Sequence[int] = (),
+    precision: Precision = "float64",
+    chunk: int | None = None,
+) -> float:
+    """Compiles what `fit_batch` of the same arguments does first, which then finds it ready.
+
+    Methods can so be compiled side by side, a thread each.
+
+    Args:
+        data_sets: As of `fit_batch`, like all others.
+        model: Family and hyperprior.
+        method: Settings of any method.
+        key: Typed key.
+        level: Probability of all intervals.
+        empirical_bayes: How point estimates are used.
+        draws: Draws to keep.
+        rates: Positions of units whose rates are drawn.
+        precision: Floating type.
+        chunk: Data sets to do in one call.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        ConfigError: As `fit_batch`.
+        TypeError: Likewise.
+    """
+    settings = (key, level, empirical_bayes, draws, rates, precision, chunk)
+    work = _work(data_sets, model or Model(), method or _LEAN, *settings)
+    start = time.perf_counter()
+    with work.precision():
+        work.compile(data_sets)
+    return time.perf_counter() - start
+
+
+def _work(
+    data_sets: DataSets,
+    model: Model,
+    method: Method,
+    key: Key[Array, ""] | None,
+    level: float,
+    empirical_bayes: str,
+    draws: int,
+    rates: Sequence[int],
+    precision: Precision,
+    chunk: int | None,
+) -> "_Work":
+    """How a batch is done, with everything that was asked checked."""
     of_kind("data_sets", data_sets, DataSets, "DataSets")
     of_kind("model", model, Model, "a Model")
     counts_model(model, "batches")
@@ -114,7 +178,7 @@ def fit_batch(
         key = require_key(key)
     few = bool(data_sets.sizes.min() < _FEW)
     plan = Plan(method, corrected, few=few, draws=kept)
-    work = _Work(
+    return _Work(
         plan,
         model,
         jax.random.key(0) if key is None else key,
@@ -123,9 +187,6 @@ def fit_batch(
         _positions(rates, data_sets),
         places(plan, data_sets, chunk),
     )
-    with jax.enable_x64(precision == "float64"), Stopwatch() as watch:
-        found = work.run(data_sets, progress, checkpoint)
-    return _result(data_sets, work, float(level), found, watch.seconds)
 
 
 def _positions(rates: Sequence[int], data_sets: DataSets) -> tuple[int, ...]:
@@ -160,10 +221,9 @@ class _Work:
         """All data sets, refining quadrature for those that need it."""
         parts = Parts(checkpoint, self._identity(data_sets)) if checkpoint else None
         method, everything = self.plan.method, np.arange(len(data_sets))
+        found = self._pass(data_sets, everything, self._first(), parts, "all", progress)
         if not isinstance(method, Quadrature):
-            return self._pass(data_sets, everything, self.plan, parts, "all", progress)
-        plan = replace(self.plan, rows=method.rows, columns=method.columns)
-        found = self._pass(data_sets, everything, plan, parts, "all", progress)
+            return found
         status = found[0].status
         status[self._improper(data_sets)] = STATUSES.index(Status.FAILED)
         for refinement in range(1, method.max_refinements + 1):
@@ -171,11 +231,30 @@ class _Work:
             if not again.size:
                 break
             rows, columns = method.rows << refinement, method.columns << refinement
-            plan = replace(plan, rows=rows, columns=columns)
+            plan = replace(self.plan, rows=rows, columns=columns)
             finer = self._pass(data_sets, again, plan, parts, f"finer{refinement}", None)
             for old, new in zip(*map(jax.tree.leaves, (found, finer)), strict=True):
                 old[again] = new
         return found
+
+    def compile(self, data_sets: DataSets) -> None:
+        """Compiles the first chunk's program."""
+        pairs = data_sets.distinct()
+        lengths = batch_lengths(data_sets.successes, data_sets.trials)
+        rows = np.zeros(self.places.chunk, int)
+        model, arrays = self._arguments(data_sets, pairs, lengths, rows)
+        _chunk.lower(self._first(), self.places, model, arrays, self.levels).compile()
+
+    def precision(self) -> Any:
+        """Within it, what JAX computes is in the batch's precision; each thread enters its own."""
+        return jax.enable_x64(self.dtype == np.float64)
+
+    def _first(self) -> Plan:
+        """What is done to every data set, before any is refined."""
+        method = self.plan.method
+        if not isinstance(method, Quadrature):
+            return self.plan
+        return replace(self.plan, rows=method.rows, columns=method.columns)
 
     def _identity(self, data_sets: DataSets) -> str:
         data = (data_sets.successes, data_sets.trials, data_sets.sizes)
@@ -198,7 +277,7 @@ class _Work:
         progress: Progress | None,
     ) -> Found:
         """Some of the data sets, chunk by chunk, those that are done already left out."""
-        pairs, size, x64 = data_sets.distinct(), self.places.chunk, self.dtype == np.float64
+        pairs, size = data_sets.distinct(), self.places.chunk
         lengths = batch_lengths(data_sets.successes, data_sets.trials)
 
         def one(start: int) -> Found:
@@ -208,9 +287,8 @@ class _Work:
                 return done
             # The last chunk is filled up by repeating a data set.
             padded = np.pad(rows, (0, size - len(rows)), mode="edge")
-            with jax.enable_x64(x64):  # a thread has a setting of its own
-                arrays = self._arrays(data_sets, pairs, lengths, padded)
-                model = jax.tree.map(partial(np.asarray, dtype=self.dtype), self.model)
+            with self.precision():
+                model, arrays = self._arguments(data_sets, pairs, lengths, padded)
                 found = _chunk(plan, self.places, model, arrays, self.levels)
                 inferred, summary = jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
             judged = judge(plan.method, inferred)
@@ -230,14 +308,14 @@ class _Work:
         at = np.arange(len(chosen))[:, None], pairs.position[chosen]
         return inferred, judged, jax.tree.map(lambda values: values[at], summary)
 
-    def _arrays(
+    def _arguments(
         self,
         data_sets: DataSets,
         pairs: DistinctPairs,
         lengths: tuple[int, int, int],
         rows: Int[np.ndarray, "batch"],
-    ) -> DataSetArrays:
-        """Data sets as compiled code takes them."""
+    ) -> tuple[Model, DataSetArrays]:
+        """The model and data sets as compiled code takes them."""
         successes, trials = data_sets.successes[rows], data_sets.trials[rows]
         chosen = (successes[:, self.rates], trials[:, self.rates])
         needs_units = isinstance(self.plan.method, SAMPLERS) and not isinstance(
@@ -249,7 +327,8 @@ class _Work:
         tally = tally_batch(successes, trials, self.dtype, lengths)
         floats: Any = [x.astype(self.dtype) for x in (*distinct, *units, *chosen)]
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.key, jnp.asarray(rows))
-        return DataSetArrays(tally, *floats, key=keys)  # type: ignore[misc]
+        model = jax.tree.map(partial(np.asarray, dtype=self.dtype), self.model)
+        return model, DataSetArrays(tally, *floats, key=keys)  # type: ignore[misc]
 
 
 # The structure of what is kept of a part.
