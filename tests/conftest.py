@@ -1,9 +1,11 @@
 """Settings for all tests."""
 
+import gc
 import os
 import shutil
 import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +15,8 @@ settings.register_profile("hierjax", derandomize=True, deadline=None, max_exampl
 settings.load_profile("hierjax")
 
 _CACHE = "HIERJAX_TESTS_CACHE"
+# Half of what Linux gives by default; beyond it XLA crashes while it compiles.
+_MOST_MAPPINGS = 32_000
 # Pages whose examples are batches, studies and fits of every family.
 _SLOW_PAGES = ("batches.md", "families.md", "groups.md", "studies.md")
 
@@ -42,3 +46,16 @@ def pytest_unconfigure(config):
     if cache := getattr(config, "stash_cache", None):
         del os.environ[_CACHE]
         shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_mappings():
+    """Lets go of compiled code before its memory mappings are more than Linux gives a process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_text().splitlines()) > _MOST_MAPPINGS:
+        # Imported here, as JAX reads where compiled code is kept when it is imported.
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
