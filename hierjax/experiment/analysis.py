@@ -8,12 +8,12 @@ from typing import Any
 
 from hierjax.experiment.answers import answer
 from hierjax.experiment.config import resolved
+from hierjax.experiment.found import Stages, write_draws
 from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.questions import judge
 from hierjax.experiment.record import RunRecord
 from hierjax.experiment.run_directory import RunDirectory
-from hierjax.experiment.runner import MethodFits, Prepared, Stages, Watch, fit_all, statuses
-from hierjax.fitting import Fit
+from hierjax.experiment.runner import Prepared, Watch, fit_all
 
 __all__ = ["changed_versions", "run"]
 
@@ -61,12 +61,12 @@ def run(prepared: Prepared, path: Path, watch: Watch, resume: bool = False) -> R
         )
         with stages.time("answers"), watch("answers") as progress:
             record = answer(prepared, found, progress=progress)
-        manifest |= {"state": "finished", "methods": _methods(found)}
+        manifest |= {"state": "finished", "methods": found.endings(timed=True)}
         record = dataclasses.replace(
             record,
             seconds={},
             warnings=(*record.warnings, *changed),
-            manifest={**manifest, "methods": _without_seconds(manifest["methods"])},
+            manifest={**manifest, "methods": found.endings(timed=False)},
         )
         with watch("figures and report"):
             _write(directory, record, stages)
@@ -100,7 +100,7 @@ def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
     with stages.time("draws"):
         for name, fit in record.fits.items():
             if fit.draws is not None:
-                _write_draws(fit, directory.staging / "draws" / f"{name}.nc")
+                write_draws(fit.to_arviz(), directory.staging / "draws" / f"{name}.nc")
     from hierjax.experiment.report import write_report
     from hierjax.plots import write_figures
 
@@ -109,39 +109,6 @@ def _write(directory: RunDirectory, record: RunRecord, stages: Stages) -> None:
     with stages.time("report"):
         write_report(directory.staging, record)
     directory.publish()
-
-
-def _write_draws(fit: Fit, path: Path) -> None:
-    """Draws as netCDF, without the date: the same draws make the same file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data: Any = fit.to_arviz()
-    groups = data.groups() if callable(data.groups) else data.groups
-    for group in groups:
-        data[group].attrs.pop("created_at", None)
-    data.to_netcdf(path, engine="h5netcdf")
-
-
-def _methods(found: MethodFits) -> dict[str, dict[str, Any]]:
-    """The manifest's part about methods."""
-    return {
-        name: {
-            "status": status,
-            "message": message,
-            "seconds": {
-                **(found.fits[name].seconds if name in found.fits else {}),
-                "total": found.seconds.get(name, 0.0),
-            },
-        }
-        for name, (status, message) in statuses(found).items()
-    }
-
-
-def _without_seconds(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """For the report, which is the same whenever the run is the same."""
-    return {
-        name: {key: value for key, value in entry.items() if key != "seconds"}
-        for name, entry in methods.items()
-    }
 
 
 def changed_versions(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from hierjax.checks import agreement, baselines, forecast
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import new_units, resolved
+from hierjax.experiment.found import AGREEMENT, HYPER, MethodFits, disagreements, stacked
 from hierjax.experiment.questions import decide, judge
 from hierjax.experiment.record import NewUnits, RunRecord
-from hierjax.experiment.runner import MethodFits, Prepared, statuses
+from hierjax.experiment.runner import Prepared
 from hierjax.experiment.schema import Config
 from hierjax.fitting import Fit, fit
 from hierjax.inference import Quadrature
@@ -19,16 +18,12 @@ from hierjax.table import Table
 
 __all__ = ["answer", "as_asked"]
 
-HYPER = "method,parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
 _ABOUT_UNITS = "raw_rate,mean,sd,low,median,high,shrinkage"
-AGREEMENT = "method,quantity,value,reference,mcse,z"
-# False alarms once in 16,000 quantities.
-_LARGEST_Z = 4.0
 
 
 def answer(
     prepared: Prepared,
-    found: MethodFits,
+    found: MethodFits[Fit],
     compare: bool = True,
     progress: Progress | None = None,
     with_units: bool = True,
@@ -62,8 +57,8 @@ def answer(
         failures=found.failures,
         new_units=asked,
         level=level,
-        hyper=_stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
-        units=_stacked(
+        hyper=stacked({name: each.summary(level) for name, each in fits.items()}, HYPER),
+        units=stacked(
             {name: each.unit_table(level, config.interval) for name, each in one_by_one.items()},
             _units_header(prepared),
         ),
@@ -76,9 +71,9 @@ def answer(
         warnings=(
             *prepared.warnings,
             *notes,
-            *_method_notes(found),
+            *found.notes(),
             *_uncorrected(fits, config),
-            *_disagreements(compared),
+            *disagreements(compared),
             *refused,
         ),
         seconds=found.seconds,
@@ -141,12 +136,12 @@ def _predictions(fits: Mapping[str, Fit], asked: NewUnits, prepared: Prepared) -
     """What each method says of the units asked about."""
     header, config = _units_header(prepared), prepared.config
     if not len(asked):
-        return _stacked({}, header)
+        return stacked({}, header)
     tables = {
         name: each.predict(asked.values, asked.sizes, config.level, asked.labels, config.interval)
         for name, each in fits.items()
     }
-    return _stacked(tables, header)
+    return stacked(tables, header)
 
 
 def _units_header(prepared: Prepared) -> str:
@@ -154,14 +149,7 @@ def _units_header(prepared: Prepared) -> str:
     return ",".join(("method", "label", *prepared.counts.columns, _ABOUT_UNITS))
 
 
-def _stacked(tables: Mapping[str, Table], header: str) -> Table:
-    """The tables of all methods in one, the method's name in front of each row."""
-    if not tables:
-        return Table({column: np.empty(0) for column in header.split(",")})
-    return Table.stack([table.with_columns(method=name) for name, table in tables.items()])
-
-
-def _reference(prepared: Prepared, found: MethodFits) -> tuple[Fit | None, list[str]]:
+def _reference(prepared: Prepared, found: MethodFits[Fit]) -> tuple[Fit | None, list[str]]:
     """The exact posterior: the run's own quadrature, or one made for comparison."""
     for result in found.fits.values():
         if isinstance(result.method, Quadrature) and result.status == "converged":
@@ -183,7 +171,7 @@ def _agreement(fits: Mapping[str, Fit], reference: Fit | None, asked: NewUnits) 
         for name, result in fits.items()
         if result is not reference
     }
-    return _stacked(tables, AGREEMENT)
+    return stacked(tables, AGREEMENT)
 
 
 def _leave_one_out(
@@ -204,22 +192,3 @@ def _leave_one_out(
             "se": [loo.se for loo in results.values()],
         }
     )
-
-
-def _method_notes(found: MethodFits) -> list[str]:
-    """What the methods say of themselves where they did not simply converge."""
-    return [
-        f"{name}: {status.replace('_', ' ')}" + (f"; {message}" if message else "")
-        for name, (status, message) in statuses(found).items()
-        if status != "converged" or message
-    ]
-
-
-def _disagreements(table: Table | None) -> list[str]:
-    rows: list[dict[str, Any]] = [] if table is None else list(table.rows())
-    return [
-        f"{row['method']}: {row['quantity']} is {row['value']:.5g}, {abs(row['z']):.1f} Monte "
-        f"Carlo standard errors from quadrature's {row['reference']:.5g}"
-        for row in rows
-        if abs(row["z"]) > _LARGEST_Z
-    ]

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from hierjax import datasets
 from hierjax.containers import CONTAINERS
-from hierjax.experiment.schema_base import DataConfig, Strict, Text
+from hierjax.experiment.schema_base import DataConfig, PairColumns
 from hierjax.observations import Observations
 from hierjax.reading import read_table
 from hierjax.table_columns import family_of, table_columns
@@ -18,21 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["LaterConfig", "load_later", "unsuited_later"]
 
 
-class LaterConfig(Strict):
+class LaterConfig(PairColumns):
     """Columns of the data's table with what came of the same units later, to be predicted."""
-
-    successes: Text | None = None
-    """Column of later successes, of the family beta_binomial."""
-    trials: Text | None = None
-    """Column of later trials."""
-    events: Text | None = None
-    """Column of later events, of the family gamma_poisson."""
-    exposure: Text | None = None
-    """Column of later exposures."""
-    values: Text | None = None
-    """Column of later measurements, of the family normal_normal."""
-    errors: Text | None = None
-    """Column of later measurements' standard errors."""
 
     @model_validator(mode="after")
     def _one_family(self) -> "LaterConfig":

@@ -1,12 +1,11 @@
 """From a checked configuration to answers: every method on the same data, under one model."""
 
 import threading
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from jaxtyping import Array, Key
 from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
+from hierjax.experiment.found import MethodFits
 from hierjax.experiment.later import load_later
 from hierjax.experiment.loading import with_warnings
 from hierjax.experiment.map_file import load_map
@@ -31,31 +31,15 @@ from hierjax.observations import Observations
 from hierjax.regions import Regions
 
 __all__ = [
-    "MethodFits",
     "Prepared",
-    "Stages",
     "Watch",
     "fit_all",
     "method_key",
     "prepare",
-    "statuses",
 ]
 
 # Given a method's name, what reports its progress for as long as it runs.
 Watch = Callable[[str], AbstractContextManager[Progress | None]]
-
-
-class Stages(dict[str, float]):
-    """Wall seconds by the name of a stage."""
-
-    @contextmanager
-    def time(self, name: str) -> Iterator[None]:
-        """Adds what the block takes to a stage."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self[name] = self.get(name, 0.0) + time.perf_counter() - start
 
 
 @dataclass(frozen=True)
@@ -77,21 +61,6 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     later: Observations | None = None
     regions: Regions | None = None
-
-
-@dataclass(frozen=True)
-class MethodFits:
-    """What the methods found, by their display names.
-
-    Attributes:
-        fits: Of each method that found something, in the configuration's order.
-        failures: Why each other method did not.
-        seconds: Wall seconds of each method.
-    """
-
-    fits: dict[str, Fit] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    seconds: Stages = field(default_factory=Stages)
 
 
 def prepare(config: Config, loaded: tuple[Observations, tuple[str, ...]] | None = None) -> Prepared:
@@ -146,7 +115,7 @@ def fit_all(
     needed_later: Sequence[str] = (),
     rehearsal: Callable[[Fit], object] | None = None,
     with_units: bool = True,
-) -> MethodFits:
+) -> MethodFits[Fit]:
     """Runs every method of a configuration; one that fails does not stop the others.
 
     Args:
@@ -163,7 +132,7 @@ def fit_all(
         What the methods found.
     """
     config = prepared.config
-    found, ahead = MethodFits(), _Ahead(needed_later)
+    found, ahead = MethodFits[Fit](), _Ahead(needed_later)
     with closing(_Compiling(prepared, with_units)) as compiling:
         for entry in config.methods:
             name = entry.display_name
@@ -182,12 +151,8 @@ def fit_all(
                 except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
                     found.failures[name] = str(error).partition("\n")[0]
                     continue
-            if result.status == "failed":
-                found.failures[name] = result.message
-            else:
-                found.fits[name] = result
-                if isinstance(result.method, Quadrature) and rehearsal is not None:
-                    compiling.ahead(rehearsal, result)
+            if found.add(name, result) and isinstance(result.method, Quadrature) and rehearsal:
+                compiling.ahead(rehearsal, result)
     return found
 
 
@@ -266,16 +231,3 @@ def _import_all(modules: Sequence[str]) -> None:
     with suppress(Exception):
         for module in modules:
             import_module(module)
-
-
-def statuses(found: MethodFits) -> Mapping[str, tuple[str, str]]:
-    """Status and message of every method.
-
-    Args:
-        found: What the methods found.
-
-    Returns:
-        Pairs of the status and a message, which may be empty.
-    """
-    good = {name: (str(fit.status), fit.message) for name, fit in found.fits.items()}
-    return good | {name: ("failed", text) for name, text in found.failures.items()}

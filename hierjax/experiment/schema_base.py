@@ -17,6 +17,7 @@ __all__ = [
     "ModelConfig",
     "Name",
     "Number",
+    "PairColumns",
     "Strict",
     "Text",
 ]
@@ -40,13 +41,18 @@ class Strict(BaseModel):
         return []
 
 
-class DataConfig(Strict):
-    """Where the data come from: a data set that hierjax ships, or a table in a file."""
+class Source(Strict):
+    """Where a table of data is."""
 
     dataset: Text | None = None
     """Name of a data set that hierjax ships."""
     path: Text | None = None
     """CSV, TSV, Parquet or JSON lines file or pattern of files, relative to the configuration."""
+
+
+class PairColumns(Strict):
+    """Columns that hold a value and a size of each unit, as their family calls them."""
+
     successes: Text | None = None
     """Column of successes."""
     trials: Text | None = None
@@ -59,6 +65,11 @@ class DataConfig(Strict):
     """Column of measurements, of the family normal_normal."""
     errors: Text | None = None
     """Column of their standard errors, which are positive, of the family normal_normal."""
+
+
+class DataConfig(PairColumns, Source):
+    """Where the data come from: a data set that hierjax ships, or a table in a file."""
+
     label: Text | None = None
     """Column of the units' labels."""
     weight: Text | None = None

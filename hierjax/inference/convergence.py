@@ -15,6 +15,7 @@ __all__ = [
     "LARGEST_R_HAT",
     "SMALLEST_ESS_PER_CHAIN",
     "after_warmup",
+    "arviz_of",
     "effective_sample_sizes",
     "import_arviz",
     "judge_draws",
@@ -36,6 +37,27 @@ def import_arviz() -> Any:
         warnings.simplefilter("ignore", FutureWarning)
         import arviz
     return arviz
+
+
+def arviz_of(
+    groups: Mapping[str, Mapping[str, Any]],
+    coords: Mapping[str, Any],
+    dims: Mapping[str, list[str]],
+) -> Any:
+    """ArviZ's container: InferenceData under ArviZ 0.23, a DataTree under 1.x.
+
+    Args:
+        groups: Arrays by group and name.
+        coords: Labels along each named dimension.
+        dims: Names of an array's dimensions beyond chain and draw.
+
+    Returns:
+        The container.
+    """
+    arviz = import_arviz()
+    if int(arviz.__version__.split(".")[0]) == 0:
+        return arviz.from_dict(**groups, coords=coords, dims=dims)
+    return arviz.from_dict(groups, coords=coords, dims=dims)
 
 
 def effective_sample_sizes(draws: Draws) -> tuple[float, float, float]:

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import ClassVar, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from hierjax.asked import probability
 from hierjax.entries import Source
 from hierjax.errors import DataError, InferenceError
-from hierjax.families import AnyFamily
+from hierjax.families import FAMILIES, AnyFamily
 from hierjax.fitted import Precision
 from hierjax.given_units import checked_units
 from hierjax.inference.convergence import effective_sample_sizes
@@ -99,6 +97,10 @@ class GroupFit:
             }
         )
 
+    @property
+    def _family(self) -> AnyFamily:
+        return FAMILIES[self.data.family]
+
     def _require(self) -> None:
         if self.result.status is Status.FAILED:
             raise InferenceError(f"{self.method.name}: no result, {self.message}")
@@ -152,24 +154,17 @@ class GroupFit:
             ConfigError: If the level is not inside (0, 1).
         """
         self._require()
-        columns = lab_columns(self.model.family, self.result, _levels(level))  # type: ignore[arg-type]
+        columns = lab_columns(self._family, self.result, _levels(level))
         sizes = np.bincount(self.labs.group)
         head = {"group": self.labs.names, "units": sizes, "raw": self._raw()}
         return Table({**head, **columns})
 
     def _raw(self) -> Float[np.ndarray, "groups"]:
         """What each group alone says of its mean, all its units pooled."""
-        t, v = self._statistic(self.data.pair)
+        t, v = self._family.on_host.statistic(*self.data.pair)
         weights = np.ones(len(self.data)) if self.data.weights is None else self.data.weights
         sums = [np.bincount(self.labs.group, np.asarray(x) * weights) for x in (t, v)]
         return np.divide(sums[0], sums[1], out=np.full(len(self.labs), np.nan), where=sums[1] > 0)
-
-    def _statistic(self, pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """What of units' data enters their updates, on the host."""
-        with jax.enable_x64(True):
-            value, size = (jnp.asarray(x, np.float64) for x in pair)
-            t, v = self.model.family.statistic(value, size)  # type: ignore[union-attr]
-            return np.asarray(t), np.asarray(v)
 
     def units(self, level: float = 0.9) -> Table:
         """Posterior of every unit's parameter.
@@ -189,10 +184,7 @@ class GroupFit:
         self._require()
         values, sizes = (np.asarray(x, np.float64) for x in data.pair)
         mixtures = mixtures_of(self.result, new=False)
-        found = unit_answers(
-            self.model.family,  # type: ignore[arg-type]
-            *(mixtures, self.labs.group, values, sizes, _levels(level)),
-        )
+        found = unit_answers(self._family, mixtures, self.labs.group, values, sizes, _levels(level))
         answer = _columns(found)
         pair = dict(zip(data.columns, data.pair, strict=True))
         head = {"label": data.labels, "group": data.groups, **pair, "raw_rate": data.raw}
@@ -239,7 +231,7 @@ class GroupFit:
             [0.15, 0.24]
         """
         data, is_new = self.data, group is None
-        family: AnyFamily = self.model.family  # type: ignore[assignment]
+        family = self._family
         source = Source("new units", lambda i: f"new unit {i + 1}")
         pair = checked_units(family, np.atleast_1d(value), np.atleast_1d(size), source)
         count = len(pair[0])

@@ -8,7 +8,7 @@ from scipy.special import betainc, expit
 from scipy.stats import kstest, norm
 
 import hierjax as hj
-from hierjax.batch import fitting
+from hierjax.batch import work
 from hierjax.errors import ConfigError, InferenceError
 from hierjax.families import FAMILIES
 
@@ -101,9 +101,9 @@ def test_company_and_chunks_change_nothing(batch, exact):
 
 
 def test_data_sets_of_one_size_class_compile_once(batch, exact):
-    before = fitting._chunk._cache_size()
+    before = work._chunk._cache_size()
     hj.fit_batch(batch.select([4, 0, 2]), chunk=4)
-    assert fitting._chunk._cache_size() == before
+    assert work._chunk._cache_size() == before
 
 
 def test_hyperparameters_have_their_intervals(exact):

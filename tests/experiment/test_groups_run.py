@@ -11,14 +11,10 @@ from test_report import Page
 import hierjax as hj
 from hierjax.errors import ConfigError
 from hierjax.experiment.config import validated
+from hierjax.experiment.found import MethodFits
 from hierjax.experiment.groups.commands import fit_and_print, run_and_print
 from hierjax.experiment.groups.run import OWN, run_groups
-from hierjax.experiment.groups.runner import (
-    GroupFits,
-    answer_groups,
-    fit_all_groups,
-    prepare_groups,
-)
+from hierjax.experiment.groups.runner import answer_groups, fit_all_groups, prepare_groups
 from hierjax.experiment.groups.terminal import evidence_sentence
 from hierjax.experiment.yaml_text import read
 from hierjax.table import Table
@@ -131,7 +127,7 @@ def test_a_fit_prints_every_level_and_writes_nothing(tmp_path, capsys):
 
 def test_a_method_that_fails_is_told_of(tmp_path, monkeypatch):
     prepared = prepare_groups(config(tmp_path))
-    found = answer_groups(prepared, GroupFits(failures={"quadrature": "no luck"}))
+    found = answer_groups(prepared, MethodFits(failures={"quadrature": "no luck"}))
     assert found.leading is None
     assert found.warnings == ("quadrature: failed; no luck",)
     assert len(found.units) == len(found.evidence) == 0

@@ -92,12 +92,14 @@ def test_of_many_groups_the_ends_are_named(many):
     ],
 )
 def test_plates_of_other_families(data):
-    fit = hj.fit_groups(data, method=hj.GroupType2MLE())
-    test_a_plate_of_units_is_inside_a_plate_of_groups(fit)
+    assert_is_a_plate_in_a_plate(hj.fit_groups(data, method=hj.GroupType2MLE()))
 
 
 def test_a_plate_of_units_is_inside_a_plate_of_groups(few):
-    fit = few
+    assert_is_a_plate_in_a_plate(few)
+
+
+def assert_is_a_plate_in_a_plate(fit):
     ax = group_plate(fit)
     kinds = [type(patch) for patch in ax.patches]
     # mu and tau of both coordinates, u, w, theta and y; n; each mean and spread to its

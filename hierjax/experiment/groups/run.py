@@ -1,7 +1,6 @@
 """A run of three levels from its configuration to its directory."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +8,13 @@ import numpy as np
 
 from hierjax.experiment.analysis import changed_versions
 from hierjax.experiment.config import resolved
+from hierjax.experiment.found import Stages, write_draws
 from hierjax.experiment.groups.record import GroupsRecord
-from hierjax.experiment.groups.runner import (
-    GroupFits,
-    PreparedGroups,
-    answer_groups,
-    fit_all_groups,
-)
+from hierjax.experiment.groups.runner import PreparedGroups, answer_groups, fit_all_groups
 from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.run_directory import RunDirectory
-from hierjax.experiment.runner import Stages, Watch
-from hierjax.inference.convergence import import_arviz
+from hierjax.experiment.runner import Watch
+from hierjax.inference.convergence import arviz_of
 from hierjax.levels import GroupFit
 from hierjax.levels.model import TOP
 
@@ -75,31 +70,18 @@ def run_groups(
         found = fit_all_groups(prepared, watch, directory.checkpoint)
         with stages.time("answers"), watch("answers"):
             record = answer_groups(prepared, found)
-        ended = {
-            name: {"status": status, "message": message}
-            for name, (status, message) in found.statuses().items()
-        }
-        manifest |= {"state": "finished", "methods": ended}
+        manifest |= {"state": "finished", "methods": found.endings(timed=False)}
         record = dataclasses.replace(
             record, seconds={}, warnings=(*record.warnings, *changed), manifest=dict(manifest)
         )
         with watch("figures and report"):
             _write(directory, record, stages)
-        manifest |= {"methods": _timed(found, ended)}
+        manifest |= {"methods": found.endings(timed=True)}
         manifest |= {"warnings": list(record.warnings), "seconds": dict(stages)}
         directory.finish(manifest)
     finally:
         directory.release()
     return dataclasses.replace(record, seconds=found.seconds, manifest=manifest)
-
-
-def _timed(found: GroupFits, ended: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """The manifest's part about methods; the report's is the same whenever the run is the same."""
-    timed = {}
-    for name, entry in ended.items():
-        stages = found.fits[name].result.seconds if name in found.fits else {}
-        timed[name] = {**entry, "seconds": {**stages, "total": found.seconds.get(name, 0.0)}}
-    return timed
 
 
 def _write(directory: RunDirectory, record: GroupsRecord, stages: Stages) -> None:
@@ -118,7 +100,7 @@ def _write(directory: RunDirectory, record: GroupsRecord, stages: Stages) -> Non
     with stages.time("draws"):
         for name, fit in record.fits.items():
             if fit.result.draws is not None:
-                _write_draws(fit, directory.staging / "draws" / f"{name}.nc")
+                write_draws(_to_arviz(fit), directory.staging / "draws" / f"{name}.nc")
     from hierjax.experiment.groups.report import write_groups_report
     from hierjax.plots.figures import write_pictures
     from hierjax.plots.group_pictures import group_pictures
@@ -130,22 +112,13 @@ def _write(directory: RunDirectory, record: GroupsRecord, stages: Stages) -> Non
     directory.publish()
 
 
-def _write_draws(fit: GroupFit, path: Path) -> None:
-    """Draws as netCDF, without the date: the same draws make the same file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arviz, result = import_arviz(), fit.result
+def _to_arviz(fit: GroupFit) -> Any:
+    """The draws of what is above the units, as ArviZ's container."""
+    result = fit.result
     assert result.draws is not None
     assert result.lab_draws is not None
     posterior = {name: result.draws[..., i] for i, name in enumerate(TOP)}
     named = ("group_location", "group_log_concentration")
     posterior |= {name: np.asarray(result.lab_draws[..., i]) for i, name in enumerate(named)}
-    described = {
-        "coords": {"group": fit.labs.names.tolist()},
-        "dims": {name: ["group"] for name in named},
-    }
-    if int(arviz.__version__.split(".")[0]) == 0:
-        data = arviz.from_dict(posterior=posterior, **described)
-    else:
-        data = arviz.from_dict({"posterior": posterior}, **described)
-    data["posterior"].attrs.pop("created_at", None)
-    data.to_netcdf(path, engine="h5netcdf")
+    dims = {name: ["group"] for name in named}
+    return arviz_of({"posterior": posterior}, {"group": fit.labs.names.tolist()}, dims)

@@ -1,7 +1,7 @@
 """From a checked configuration of units in groups to answers: every method on the same data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from hierjax.errors import ConfigError, InferenceError, ModelError, did_you_mean
 from hierjax.experiment.config import load_counts, new_units, resolved
+from hierjax.experiment.found import AGREEMENT, HYPER, MethodFits, disagreements, stacked
 from hierjax.experiment.groups.record import GroupsRecord
 from hierjax.experiment.groups.schema import GroupsConfig
 from hierjax.experiment.loading import with_warnings
-from hierjax.experiment.runner import Stages, Watch, method_key
+from hierjax.experiment.runner import Watch, method_key
 from hierjax.experiment.runtime import prepare_jax
 from hierjax.inference.convergence import mean_error
 from hierjax.levels import GroupFit, GroupModel, fit_groups
@@ -21,12 +22,9 @@ from hierjax.levels.model import TOP
 from hierjax.observations import Observations
 from hierjax.table import Table
 
-__all__ = ["GroupFits", "PreparedGroups", "answer_groups", "fit_all_groups", "prepare_groups"]
+__all__ = ["PreparedGroups", "answer_groups", "fit_all_groups", "prepare_groups"]
 
-_SUMMARY = "parameter,mean,sd,low,median,high,ess_bulk,ess_tail,r_hat"
 _ESTIMATES = "mean,sd,low,median,high"
-# False alarms once in 16,000 quantities.
-_LARGEST_Z = 4.0
 # Whole numbers beyond this are rounded in float32.
 _EXACT = 2**24
 
@@ -46,26 +44,6 @@ class PreparedGroups:
     data: Observations
     model: GroupModel
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class GroupFits:
-    """What the methods found, by their display names.
-
-    Attributes:
-        fits: Of each method that found something, in the configuration's order.
-        failures: Why each other method did not.
-        seconds: Wall seconds of each method.
-    """
-
-    fits: dict[str, GroupFit] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
-    seconds: Stages = field(default_factory=Stages)
-
-    def statuses(self) -> Mapping[str, tuple[str, str]]:
-        """Status and message of every method."""
-        good = {name: (fit.status, fit.message) for name, fit in self.fits.items()}
-        return good | {name: ("failed", text) for name, text in self.failures.items()}
 
 
 def prepare_groups(
@@ -126,7 +104,7 @@ def _check(config: GroupsConfig, data: Observations) -> None:
 
 def fit_all_groups(
     prepared: PreparedGroups, watch: Watch, checkpoint: Callable[[str], Path] | None = None
-) -> GroupFits:
+) -> MethodFits[GroupFit]:
     """Runs every method of a configuration; one that fails does not stop the others.
 
     Args:
@@ -137,7 +115,7 @@ def fit_all_groups(
     Returns:
         What the methods found.
     """
-    config, found = prepared.config, GroupFits()
+    config, found = prepared.config, MethodFits[GroupFit]()
     for entry in config.methods:
         name = entry.display_name
         with found.seconds.time(name), watch(name) as progress:
@@ -155,14 +133,11 @@ def fit_all_groups(
                 found.failures[name] = str(error).partition("\n")[0]
                 continue
         assert isinstance(result, GroupFit)
-        if result.status == "failed":
-            found.failures[name] = result.message
-        else:
-            found.fits[name] = result
+        found.add(name, result)
     return found
 
 
-def answer_groups(prepared: PreparedGroups, found: GroupFits) -> GroupsRecord:
+def answer_groups(prepared: PreparedGroups, found: MethodFits[GroupFit]) -> GroupsRecord:
     """Everything that is asked of the fits.
 
     Args:
@@ -174,7 +149,8 @@ def answer_groups(prepared: PreparedGroups, found: GroupFits) -> GroupsRecord:
     """
     config, fits, level = prepared.config, found.fits, prepared.config.level
     pair = ",".join(prepared.data.columns)
-    units = f"label,group,{pair},raw_rate,{_ESTIMATES},shrinkage"
+    groups = f"method,group,units,raw,{_ESTIMATES}"
+    units = f"method,label,group,{pair},raw_rate,{_ESTIMATES},shrinkage"
     judged = {name: fit.evidence for name, fit in fits.items() if _has_evidence(fit)}
     compared = _agreement(fits)
     asked = _predictions(prepared, fits) if config.new_units else {}
@@ -185,28 +161,19 @@ def answer_groups(prepared: PreparedGroups, found: GroupFits) -> GroupsRecord:
         fits=fits,
         failures=found.failures,
         level=level,
-        hyper=_stacked({name: fit.summary(level) for name, fit in fits.items()}, _SUMMARY),
-        groups=_stacked(
-            {name: fit.groups(level) for name, fit in fits.items()}, f"group,units,raw,{_ESTIMATES}"
-        ),
-        units=_stacked({name: fit.units(level) for name, fit in fits.items()}, units),
-        predictions=_stacked(asked, units),
-        evidence=_stacked(judged, "model,log_evidence,log_bayes_factor"),
+        hyper=stacked({name: fit.summary(level) for name, fit in fits.items()}, HYPER),
+        groups=stacked({name: fit.groups(level) for name, fit in fits.items()}, groups),
+        units=stacked({name: fit.units(level) for name, fit in fits.items()}, units),
+        predictions=stacked(asked, units),
+        evidence=stacked(judged, "method,model,log_evidence,log_bayes_factor"),
         agreement=compared,
-        warnings=(*prepared.warnings, *_method_notes(found), *_disagreements(compared)),
+        warnings=(*prepared.warnings, *found.notes(), *disagreements(compared)),
         seconds=found.seconds,
     )
 
 
 def _has_evidence(fit: GroupFit) -> bool:
     return "log_bayes_factor" in fit.result.info
-
-
-def _stacked(tables: Mapping[str, Table], header: str) -> Table:
-    """The tables of all methods in one, the method's name in front of each row."""
-    if not tables:
-        return Table({column: np.empty(0) for column in ("method", *header.split(","))})
-    return Table.stack([table.with_columns(method=name) for name, table in tables.items()])
 
 
 def _predictions(prepared: PreparedGroups, fits: Mapping[str, GroupFit]) -> dict[str, Table]:
@@ -239,23 +206,4 @@ def _agreement(fits: Mapping[str, GroupFit]) -> Table | None:
         value = fit.summary()["mean"]
         columns = {"quantity": np.array(TOP), "value": value, "reference": reference}
         tables[name] = Table({**columns, "mcse": error, "z": (value - reference) / error})
-    return _stacked(tables, "")
-
-
-def _method_notes(found: GroupFits) -> list[str]:
-    """What the methods say of themselves where they did not simply converge."""
-    return [
-        f"{name}: {status.replace('_', ' ')}" + (f"; {message}" if message else "")
-        for name, (status, message) in found.statuses().items()
-        if status != "converged" or message
-    ]
-
-
-def _disagreements(table: Table | None) -> list[str]:
-    rows: list[dict[str, Any]] = [] if table is None else list(table.rows())
-    return [
-        f"{row['method']}: {row['quantity']} is {row['value']:.5g}, {abs(row['z']):.1f} Monte "
-        f"Carlo standard errors from quadrature's {row['reference']:.5g}"
-        for row in rows
-        if abs(row["z"]) > _LARGEST_Z
-    ]
+    return stacked(tables, AGREEMENT)

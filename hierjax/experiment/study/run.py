@@ -7,9 +7,10 @@ from typing import Any
 
 from hierjax.experiment.analysis import changed_versions
 from hierjax.experiment.config import resolved
+from hierjax.experiment.found import Stages
 from hierjax.experiment.manifest import data_summary, environment
 from hierjax.experiment.run_directory import RunDirectory
-from hierjax.experiment.runner import Stages, Watch
+from hierjax.experiment.runner import Watch
 from hierjax.experiment.study.calibration import calibration_outcome
 from hierjax.experiment.study.comparison import comparison_outcome
 from hierjax.experiment.study.coverage import coverage_outcome
