@@ -22,6 +22,7 @@ else:
     ArrayLike = Any
 
 __all__ = [
+    "LIMITS",
     "MAX_COUNT",
     "ArrayLike",
     "Number",
@@ -303,3 +304,12 @@ def positions(labels: Shaped[np.ndarray, " units"] | None, name: str = "Counts")
         return f"unit {index}" if is_missing(label) else f"unit {index} (label {str(label)!r})"
 
     return Source(name, row)
+
+
+# The least and the largest number that a rule allows.
+LIMITS: dict[Rule, tuple[Number, Number]] = {
+    whole_numbers: (0, MAX_COUNT),
+    positive_numbers: (1 / _LARGEST, _LARGEST),
+    finite_numbers: (-_LARGEST, _LARGEST),
+    weights: (0, sys.float_info.max),
+}

@@ -14,6 +14,7 @@ from typing import Any
 
 from hierjax import text_tables
 from hierjax.engine import literal, quoted, reading, within_glob
+from hierjax.entries import Rule, finite_numbers, positive_numbers, texts, weights, whole_numbers
 from hierjax.errors import DataError
 
 __all__ = ["TableFile", "describe", "expand", "is_small", "is_text"]
@@ -59,6 +60,10 @@ class TableFile:
             DataError: If there is none, or more than one.
         """
         return self._reference(text_tables.unique_column(self.names, name, self.place))
+
+    def cells(self, name: str, rule: Rule) -> str:
+        """A column's entries, as SQL; null where one is not of the kind that a rule asks for."""
+        return _CELLS[rule](self, name)
 
     def columns(self) -> list[str]:
         """All columns, as SQL, in the order of `names`."""
@@ -132,6 +137,15 @@ class TableFile:
     def _reference(self, index: int) -> str:
         # A text table may have columns of one name, of which only those asked for must be unique.
         return f"c{index}" if self.format == "text" else quoted(self.names[index])
+
+
+_CELLS = {
+    whole_numbers: TableFile.count,
+    positive_numbers: TableFile.positive,
+    finite_numbers: TableFile.number,
+    weights: TableFile.weight,
+    texts: TableFile.text,
+}
 
 
 def expand(path: str | os.PathLike[str]) -> list[Path]:

@@ -10,12 +10,9 @@ from jaxtyping import Float64, Shaped
 from hierjax.entries import ArrayLike, Rule, Source
 from hierjax.errors import DataError
 from hierjax.frames import Frame, read
-from hierjax.validation import Columns, checked_alone, checked_columns
+from hierjax.validation import SHARED, Columns, checked_alone, checked_columns
 
-__all__ = ["SHARED", "Observations"]
-
-# The fields of every container, after its own two.
-SHARED = ("labels", "groups", "weights")
+__all__ = ["Observations"]
 
 Own = TypeVar("Own", bound="Observations")
 

@@ -13,11 +13,12 @@ from jaxtyping import Shaped
 from hierjax import files, text_tables
 from hierjax.containers import CONTAINERS
 from hierjax.counts import Counts
+from hierjax.entries import LIMITS, Rule, texts
 from hierjax.errors import DataError
 from hierjax.files import TableFile
-from hierjax.observations import SHARED, Observations
+from hierjax.observations import Observations
 from hierjax.table_columns import TableColumns, table_columns
-from hierjax.validation import MAX_COUNT, Source
+from hierjax.validation import SHARED, Source
 
 __all__ = ["from_columns", "read_counts", "read_table", "refuse_first_wrong_row"]
 
@@ -170,7 +171,7 @@ def _read_by_engine(path: str, paths: Sequence[Path], asked: TableColumns) -> Ob
         try:
             for each in paths:
                 tables.append(files.describe(database, each))
-                parts.append(_fetched(database, tables[-1], names))
+                parts.append(_fetched(database, tables[-1], asked))
         except DataError:
             if not text:
                 raise
@@ -207,22 +208,14 @@ def _unmasked(values: Any) -> Any:
     return values if np.ma.is_masked(values) else np.asarray(values)
 
 
-def _fetched(database: Any, table: TableFile, names: Mapping[str, str]) -> dict[str, Any]:
+def _fetched(database: Any, table: TableFile, asked: TableColumns) -> dict[str, Any]:
     """Columns of one file as arrays, masked where a cell breaks the rules of its field."""
     from hierjax.engine import reading
 
-    rules = {
-        "successes": table.count,
-        "trials": table.count,
-        "events": table.count,
-        "exposures": table.positive,
-        "values": table.number,
-        "errors": table.positive,
-        "labels": table.text,
-        "groups": table.text,
-        "weights": table.weight,
-    }
-    chosen = ", ".join(f"{rules[field](name)} AS {field}" for field, name in names.items())
+    rules = _rules(asked)
+    chosen = ", ".join(
+        f"{table.cells(name, rules[field])} AS {field}" for field, name in asked.fields.items()
+    )
     with reading(str(table.path)):
         return database.execute(f"SELECT {chosen} FROM {table.scan}").fetchnumpy()
 
@@ -244,52 +237,62 @@ def _raw(database: Any, table: TableFile, name: str, row: int) -> Any:
 
 
 def refuse_first_wrong_row(
-    database: Any, tables: Sequence[TableFile], names: Mapping[str, str]
+    database: Any, tables: Sequence[TableFile], columns: TableColumns
 ) -> None:
     """Looks for the first row of units that breaks a rule, whatever the size of the tables.
 
     Args:
         database: A connection of DuckDB.
         tables: The tables.
-        names: Their columns of ``successes`` and ``trials``, perhaps of ``labels`` and ``groups``.
+        columns: Which of their columns hold what.
 
     Raises:
         DataError: If there is one, with the file, its row or line, and the column.
     """
     from hierjax.engine import reading
 
+    rules = _rules(columns)
     for table in tables:
-        y, n = (table.count(names[field]) for field in ("successes", "trials"))
-        texts = [table.text(names[field]) for field in ("labels", "groups") if field in names]
-        missing = " OR ".join(f"{text} IS NULL" for text in texts) or "false"
+        cells = {f: table.cells(name, rules[f]) for f, name in columns.fields.items()}
+        legal = [
+            f"{f} BETWEEN {LIMITS[rules[f]][0]!r} AND {LIMITS[rules[f]][1]!r}"
+            if rules[f] in LIMITS
+            else f"{f} IS NOT NULL"
+            for f in cells
+        ]
+        if columns.family == Counts.family:
+            legal.append("successes <= trials")
+        named = ", ".join(f"{cell} AS {field}" for field, cell in cells.items())
         query = (
-            "SELECT place FROM "
-            f"(SELECT row_number() OVER () - 1 AS place, {y} AS y, {n} AS n, {missing} AS missing "
-            f"FROM {table.scan}) "
-            "WHERE missing OR coalesce(NOT (y >= 0 AND y <= n AND n <= $1), true) "
+            f"SELECT place FROM (SELECT row_number() OVER () - 1 AS place, {named} "
+            f"FROM {table.scan}) WHERE NOT coalesce({' AND '.join(legal)}, false) "
             "ORDER BY place LIMIT 1"
         )
         with reading(str(table.path)):
-            first = database.execute(query, [MAX_COUNT]).fetchone()
+            first = database.execute(query).fetchone()
         if first is not None:
-            _refuse_row(database, table, names, first[0])
+            _refuse_row(database, table, columns, first[0])
 
 
-def _refuse_row(database: Any, table: TableFile, names: Mapping[str, str], row: int) -> None:
-    """The error of `Counts` about a row, with one beside it that breaks no rule."""
-    legal = {"successes": 0, "trials": 1, "labels": "legal", "groups": "legal"}
-    is_text = table.format == "text"
+def _refuse_row(database: Any, table: TableFile, asked: TableColumns, row: int) -> None:
+    """The container's error about a row, with one beside it that breaks no rule."""
+    rules, is_text = _rules(asked), table.format == "text"
     columns: dict[str, Any] = {}
-    for field, name in names.items():
+    for field, name in asked.fields.items():
         value = _raw(database, table, name, row)
         if is_text:
             value = value or ""
-            value = text_tables.number(value) if field in ("successes", "trials") else value
-        columns[field] = [value, legal[field]]
+            value = value if rules[field] is texts else text_tables.number(value)
+        columns[field] = [value, "legal" if rules[field] is texts else 1]
 
     def place(_: int) -> str:
         if is_text:
             return f"{table.path}, line {text_tables.line_of_row(table.path, row)}"
         return f"{table.path}, row {row + 1}"
 
-    Counts(**columns, source=_source(str(table.path), place, names))
+    _made(asked, columns, _source(str(table.path), place, asked.fields))
+
+
+def _rules(columns: TableColumns) -> dict[str, Rule]:
+    """The rule of each field."""
+    return SHARED | dict(CONTAINERS[columns.family].rules)

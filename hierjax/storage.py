@@ -17,12 +17,12 @@ from hierjax.containers import CONTAINERS
 from hierjax.errors import ConfigError, DataError, DataWarning, InferenceError, ModelError
 from hierjax.families import FAMILIES
 from hierjax.hyperpriors import HYPERPRIORS_OF, Hyperprior
-from hierjax.inference.convergence import import_arviz
+from hierjax.inference.convergence import arviz_of
 from hierjax.inference.quadrature import Lattice
 from hierjax.inference.result import Result, Status
 from hierjax.model import Model
-from hierjax.observations import SHARED
 from hierjax.posterior import HyperPosterior
+from hierjax.validation import SHARED
 
 if TYPE_CHECKING:
     from hierjax.fitting import Fit
@@ -51,7 +51,6 @@ def to_arviz(fit: "Fit") -> Any:
             f"{fit.method.name}: no chains to give ArviZ, which only samplers have; fit.sample and "
             "fit.sample_rates make arrays of independent draws"
         )
-    arviz = import_arviz()
     posterior = fit.model.family.hyperparameters.values(fit.draws)
     if fit.unit_draws is not None:
         posterior["theta"] = fit.unit_draws
@@ -66,13 +65,8 @@ def to_arviz(fit: "Fit") -> Any:
         "sample_stats": stats,
         "observed_data": dict(zip(fit.counts.columns, fit.counts.pair, strict=True)),
     }
-    described = {
-        "coords": {"unit": list(fit.counts.labels)},
-        "dims": {name: ["unit"] for name in ("theta", *fit.counts.columns)},
-    }
-    if int(arviz.__version__.split(".")[0]) == 0:
-        return arviz.from_dict(**groups, **described)
-    return arviz.from_dict(groups, **described)
+    dims = {name: ["unit"] for name in ("theta", *fit.counts.columns)}
+    return arviz_of(groups, {"unit": list(fit.counts.labels)}, dims)
 
 
 def _hyperprior_to_json(hyperprior: Hyperprior) -> dict[str, Any]:

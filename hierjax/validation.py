@@ -23,6 +23,7 @@ from hierjax.errors import ConfigError, DataError, DataWarning
 
 __all__ = [
     "MAX_COUNT",
+    "SHARED",
     "ArrayLike",
     "Columns",
     "Source",
@@ -37,7 +38,8 @@ __all__ = [
 ]
 
 Columns = Mapping[str, Shaped[np.ndarray, " units"]]
-_SHARED: dict[str, Rule] = {"labels": texts, "groups": texts, "weights": weights}
+# The columns of every container, after its own two.
+SHARED: dict[str, Rule] = {"labels": texts, "groups": texts, "weights": weights}
 
 
 def checked_columns(
@@ -70,7 +72,7 @@ def checked_columns(
     units = _common_length(given, source)
     if units < 2:
         raise DataError(f"{source.name}: expected at least two units to pool, found {units}")
-    all_rules = _SHARED | dict(rules)
+    all_rules = SHARED | dict(rules)
     checked = {field: all_rules[field](column, field, source) for field, column in given.items()}
     together(checked, source)
     _, size = rules

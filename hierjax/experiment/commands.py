@@ -172,36 +172,12 @@ def _fit_tallied(
         raise ConfigError(
             "later: expected no --hyper-only, and no file as --out, as it is asked of units"
         )
-    if columns.family != "beta_binomial":
-        if out is not None:
-            raise ConfigError(
-                f"--out {out}: expected a run's directory, as tables of counts of successes alone "
-                f"take answers as further columns, found the name of a {out.suffix} file"
-            )
-        _hyperparameters_in_memory(file, columns, given, changes)
-        return
     fit = FileFit(file, columns, given, changes, _print_file_fit)
     if out is None:
         fit.hyperparameters()
     else:
         fit.to_file(out)
         print(f"table: {out}")
-
-
-def _hyperparameters_in_memory(
-    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
-) -> None:
-    """Prints the hyperparameters alone."""
-    prepared = _prepared(file, columns, given, changes)
-    from hierjax.experiment import terminal
-    from hierjax.experiment.answers import answer
-    from hierjax.experiment.runner import fit_all
-
-    found = fit_all(prepared, terminal.watch, with_units=bool(given["new_units"]))
-    record = answer(prepared, found, compare=False, with_units=False)
-    terminal.size(record.counts, len(record.counts), [*record.counts.totals().values()] or [0, 0])
-    _print_tables(record, with_units=False)
-    _conclude(record, None)
 
 
 def _fit_in_memory(

@@ -1,4 +1,4 @@
-"""Fitting to a table in a file by its distinct pairs of counts, however many rows it has.
+"""Fitting to a table in a file by its distinct pairs of value and size, however many rows it has.
 
 The answers go into a copy of that table, or hyperparameters are all that is asked for.
 """
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from hierjax.experiment.table_file import UserTable
 
 __all__ = ["FileFit"]
-
-_IN_THE_TABLE = ("label", "successes", "trials")
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,12 @@ class FileFit:
 
             config = prepared.config
             for found in record.fits.values():
-                successes, trials = table.pairs
+                values, sizes = table.pairs
                 answers = as_asked(found, config).predict(
-                    successes, trials, level=config.level, interval=config.interval
+                    values, sizes, level=config.level, interval=config.interval
                 )
-                kept = {name: answers[name] for name in answers if name not in _IN_THE_TABLE}
-                table.write(out, kept)
+                first = [*answers].index("raw_rate")
+                table.write(out, {name: answers[name] for name in [*answers][first:]})
 
     def hyperparameters(self) -> None:
         """Fits methods and prints their hyperparameters; the table's units are only tallied.
@@ -69,7 +67,7 @@ class FileFit:
         Raises:
             HierjaxError: If the input is wrong.
         """
-        with table_file.opened(self.path, self.columns, counts_only=True) as table:
+        with table_file.opened(self.path, self.columns, pairs_only=True) as table:
             pass
         _, record = self._fitted(table, with_units=bool(self.given["new_units"]))
         self.show(record, table)
@@ -86,6 +84,6 @@ class FileFit:
         config = analysis(validated(dict(self.given), "hierjax fit", self.changes))
         # Samplers of the units' rates have no use for weights.
         expanded = any(entry.is_sampler for entry in config.methods)
-        prepared = prepare(config, (table.counts(expanded), table.warnings))
+        prepared = prepare(config, (table.observations(expanded), table.warnings))
         found = fit_all(prepared, watch, with_units=with_units)
         return prepared, answer(prepared, found, compare=False, with_units=False)

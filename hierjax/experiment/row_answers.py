@@ -1,38 +1,41 @@
-"""Each row of a table beside what is known of its pair of counts, the rows in their order.
+"""Each row of a table beside what is known of its pair, the rows in their order.
 
 A join would lose the order, and sorting ten columns takes longer than all else. Instead the
 answers are lists in a table of one row, and every row of the user's table looks up its own: the
 answers for n trials start at a place of their own, those for y successes y places further on.
+Pairs that are not both whole numbers are joined.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 
 __all__ = ["with_answers"]
 
+Pairs = tuple[Shaped[np.ndarray, " pairs"], Shaped[np.ndarray, " pairs"]]
 # Places in the lists of answers, and their longest list of trials: 64 MB at most.
 _MOST_PLACES = 1 << 20
 
 
 def with_answers(
     database: Any,
-    pairs: Int64[np.ndarray, "2 pairs"],
+    pairs: Pairs,
     answers: Mapping[str, Float[np.ndarray, " pairs"]],
 ) -> str:
     """What stands after ``FROM``: `user_table`, in its order, with columns a0, a1, ... of answers.
 
     Args:
-        database: A connection that holds `user_table`, with counts in columns y and n.
-        pairs: Successes and trials, each pair once.
+        database: A connection that holds `user_table`, with values and sizes in columns y and n.
+        pairs: Values and sizes, each pair once.
         answers: A value of each pair for each new column, NaN for none.
 
     Returns:
         A table of SQL called t; its answers are null where there is none.
     """
-    starts = _starts(pairs[1])
+    are_whole = all(column.dtype.kind == "i" for column in pairs)
+    starts = _starts(pairs[1]) if are_whole else None
     columns = [f"a{i}" for i in range(len(answers))]
     if starts is None:
         return _joined(database, pairs, dict(zip(columns, answers.values(), strict=True)))
@@ -70,7 +73,7 @@ def _starts(trials: Int64[np.ndarray, " pairs"]) -> Int64[np.ndarray, " starts"]
 
 def _joined(
     database: Any,
-    pairs: Int64[np.ndarray, "2 pairs"],
+    pairs: Pairs,
     answers: Mapping[str, Float[np.ndarray, " pairs"]],
 ) -> str:
     """A join, then a sort: for pairs that are too many or too far apart for lists."""

@@ -1,13 +1,15 @@
 """The user's own table with answers as further columns, in one file, larger than memory or not.
 
-Units enter the hyperparameters and their own answers by their counts alone. So the table is read
-once for its distinct pairs of counts, and once more, as it is written, to be joined to what is
+Units enter the hyperparameters and their own answers by their value and size alone. So the table is
+read once for its distinct pairs of these, and once more, as it is written, to be joined to what is
 known of each pair.
 """
 
 import contextlib
+import dataclasses
 import os
 import platform
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +19,16 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from hierjax import files
-from hierjax.counts import Counts
+from hierjax.containers import CONTAINERS
 from hierjax.engine import connect, literal, quoted, reading
 from hierjax.errors import ConfigError, DataError, DataWarning
-from hierjax.experiment.row_answers import with_answers
+from hierjax.experiment.row_answers import Pairs, with_answers
 from hierjax.experiment.table_view import give_types, of_events, of_units
 from hierjax.frames import free_names
-from hierjax.reading import read_counts, refuse_first_wrong_row
+from hierjax.observations import Observations
+from hierjax.reading import read_table, refuse_first_wrong_row
 from hierjax.table_columns import TableColumns
-from hierjax.validation import MAX_COUNT, Source
+from hierjax.validation import Source
 
 __all__ = ["UserTable", "check_target", "is_table_file", "opened"]
 
@@ -61,7 +64,8 @@ class UserTable:
     Attributes:
         path: What the user called the file or files.
         names: Its columns, in their order.
-        pairs: Successes and trials, each pair once.
+        columns: Which of them hold what.
+        pairs: Values and sizes (successes and trials, say), each pair once.
         multiplicity: Units with each pair.
         warnings: What is odd about the table.
         is_text: Whether the table's cells are text, whatever they hold.
@@ -70,7 +74,8 @@ class UserTable:
 
     path: str
     names: tuple[str, ...]
-    pairs: Int64[np.ndarray, "2 pairs"]
+    columns: TableColumns
+    pairs: Pairs
     multiplicity: Int64[np.ndarray, " pairs"]
     warnings: tuple[str, ...]
     is_text: bool
@@ -82,8 +87,8 @@ class UserTable:
         """Number of units."""
         return int(self.multiplicity.sum())
 
-    def counts(self, expanded: bool = False) -> Counts:
-        """The counts that tell of the hyperparameters all that the table does.
+    def observations(self, expanded: bool = False) -> Observations:
+        """The data that tell of the hyperparameters all that the table does.
 
         Args:
             expanded: Whether to repeat a pair for each of its units, for methods that take no
@@ -97,8 +102,9 @@ class UserTable:
             # Two rows at least, where a single pair is that of many units.
             repeats = np.minimum(repeats, 2 if len(repeats) == 1 else 1)
             weights = np.repeat(self.multiplicity / repeats, repeats)
-        successes, trials = np.repeat(self.pairs, repeats, axis=1)
-        return Counts(successes, trials, weights=weights, source=Source(self.path, str))
+        values, sizes = (np.repeat(column, repeats) for column in self.pairs)
+        container = CONTAINERS[self.columns.family]
+        return container(values, sizes, weights=weights, source=Source(self.path, str))
 
     def write(self, out: Path, answers: Mapping[str, Float[np.ndarray, " pairs"]]) -> None:
         """Writes the table with answers as further columns, its rows in their order.
@@ -161,71 +167,73 @@ def _is_gone(process: int) -> bool:
 
 
 @contextlib.contextmanager
-def opened(path: str, columns: TableColumns, counts_only: bool = False) -> Iterator[UserTable]:
-    """Opens a table and counts its distinct pairs, in one pass over the counts.
+def opened(path: str, columns: TableColumns, pairs_only: bool = False) -> Iterator[UserTable]:
+    """Opens a table and counts its distinct pairs, in one pass over them.
 
     Args:
         path: The file, or a pattern of files with the same columns.
         columns: Which of its columns hold what.
-        counts_only: Whether only the counts are wanted: then the table cannot be written, labels
+        pairs_only: Whether only these are wanted: then the table cannot be written, labels
             are not looked at, and a pattern's files may differ in their other columns.
 
     Yields:
         The table.
 
     Raises:
-        DataError: If it cannot be read or its counts break a rule, as `read_counts` says it.
+        DataError: If it cannot be read or its units break a rule, as `read_table` says it.
     """
-    paths, fields = files.expand(path), columns.fields
+    paths = files.expand(path)
     if any(map(files.is_pipe, paths)):
         raise DataError(f"{path}: expected a file, found a pipe, which cannot be read twice")
-    if counts_only and not columns.events:
-        fields = {field: fields[field] for field in ("successes", "trials")}
+    if pairs_only and not columns.events:
+        own = {field: columns.fields[field] for field in CONTAINERS[columns.family].columns}
+        columns = dataclasses.replace(columns, fields=own)
     # Units of events are added up into a table of their own, whatever happens to the files.
     stamps, is_text = _stamps([] if columns.events else paths), files.is_text(paths)
     with connect() as database:
         try:
             tables = [files.describe(database, each, typed=True) for each in paths]
             if columns.events:
-                view, names = of_events(tables, fields)
+                view, names = of_events(tables, columns.fields)
             else:
-                view, names = of_units(tables, fields, counts_only)
+                view, names = of_units(tables, columns, pairs_only)
             with reading(path):
                 database.execute(view)
-                pairs, multiplicity, is_legal = _tally(database)
-            odd = _odd(database, path, fields)
+                pairs, multiplicity, is_legal = _tally(database, columns)
+            odd = _odd(database, path, columns.fields)
         except DataError:
             if is_text:  # Python names the line
-                _read_plainly(path, columns)
+                _read_in_memory(path, columns)
             raise
         if not is_legal:
             if columns.events:
-                _read_plainly(path, columns)
+                _read_in_memory(path, columns)
             plain = [files.describe(database, each) for each in paths]
-            refuse_first_wrong_row(database, plain, fields)
-            raise DataError(f"{path}: expected counts, found cells that are none")
-        yield UserTable(path, names, pairs, multiplicity, odd, is_text, stamps, database)
+            refuse_first_wrong_row(database, plain, columns)
+            raise DataError(f"{path}: expected data of units, found cells that are none")
+        yield UserTable(path, names, columns, pairs, multiplicity, odd, is_text, stamps, database)
 
 
-def _tally(database: Any) -> tuple[Int64[np.ndarray, "2 pairs"], Int64[np.ndarray, " pairs"], bool]:
+def _tally(database: Any, columns: TableColumns) -> tuple[Pairs, Int64[np.ndarray, " pairs"], bool]:
     """Distinct pairs, how many units have each, and whether all of them are legal."""
     query = "SELECT y, n, count(*) AS units, count(*) FILTER (wrong) AS wrong "
     found = database.execute(f"{query} FROM user_table GROUP BY y, n ORDER BY n, y").fetchnumpy()
     y, n, units, wrong = (found[name] for name in ("y", "n", "units", "wrong"))
     is_legal = not np.ma.is_masked(y) and not np.ma.is_masked(n) and not wrong.any()
-    is_legal = is_legal and bool(np.all((y >= 0) & (y <= n) & (n <= MAX_COUNT)))
-    pairs = np.stack([np.asarray(y), np.asarray(n)]).astype(np.int64)
+    pairs = np.asarray(y), np.asarray(n)
+    if is_legal:
+        try:
+            pairs = CONTAINERS[columns.family].pairs(*pairs)
+        except DataError:
+            is_legal = False
     return pairs, np.asarray(units).astype(np.int64), is_legal
 
 
-def _read_plainly(path: str, columns: TableColumns) -> None:
+def _read_in_memory(path: str, columns: TableColumns) -> None:
     """Reads the table into memory, for the error that names the row."""
-    import warnings
-
-    spelled = {"success": "success_column", "labels": "label", "groups": "group"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        read_counts(path, **{spelled.get(k, k): name for k, name in columns.fields.items()})
+        read_table(path, columns)
 
 
 def _odd(database: Any, path: str, fields: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
-"""Views of a user's table for the engine: the user's columns as they are, and the counts.
+"""Views of a user's table for the engine: the user's columns as they are, and the units' data.
 
-Columns u0, u1, ... are the user's, y and n the counts, null where a cell holds none; `label` is the
-unit's, and `wrong` says whether a label or group is missing.
+Columns u0, u1, ... are the user's, y and n the units' values and sizes, null where a cell holds
+none; `label` is the unit's, and `wrong` says whether a label or group is missing.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hierjax.containers import CONTAINERS
 from hierjax.errors import DataError
 from hierjax.events import by_unit
 from hierjax.files import TableFile
+from hierjax.table_columns import TableColumns
 
 __all__ = ["give_types", "of_events", "of_units"]
 
@@ -18,14 +20,14 @@ _REAL = "regexp_full_match({0}, '-?(0|[1-9][0-9]*)?([.][0-9]*)?([eE][+-]?[0-9]{{
 
 
 def of_units(
-    tables: Sequence[TableFile], fields: Mapping[str, str], counts_only: bool = False
+    tables: Sequence[TableFile], columns: TableColumns, pairs_only: bool = False
 ) -> tuple[str, tuple[str, ...]]:
     """The view of a table of units.
 
     Args:
         tables: The files.
-        fields: Their columns of ``successes`` and ``trials``, perhaps of ``labels`` and ``groups``.
-        counts_only: Whether to leave out the user's columns, which may then differ between files.
+        columns: Which of their columns hold what.
+        pairs_only: Whether to leave out the user's columns, which may then differ between files.
 
     Returns:
         The statement that makes `user_table`, and the names of the user's columns.
@@ -33,15 +35,18 @@ def of_units(
     Raises:
         DataError: If a column is missing, or the files' columns differ.
     """
-    names = () if counts_only else _same_names(tables)
+    names = () if pairs_only else _same_names(tables)
+    container, fields = CONTAINERS[columns.family], columns.fields
     selects = []
     for table in tables:
         texts = {key: table.text(fields[key]) for key in ("labels", "groups") if key in fields}
         missing = [f"{text} IS NULL" for text in texts.values()]
         chosen = [
             *(f"{table.column(name)} AS u{i}" for i, name in enumerate(names)),
-            f"{table.count(fields['successes'])} AS y",
-            f"{table.count(fields['trials'])} AS n",
+            *(
+                f"{table.cells(fields[field], container.rules[field])} AS {name}"
+                for field, name in zip(container.columns, ("y", "n"), strict=True)
+            ),
             f"{texts.get('labels', 'CAST(NULL AS VARCHAR)')} AS label",
             f"({' OR '.join(missing) or 'false'}) AS wrong",
         ]

@@ -1,7 +1,6 @@
 """Events and measurements on the command line and in configurations."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,7 +119,6 @@ def test_a_path_takes_the_place_of_simulated_counties(tmp_path):
         ({"family": "gamma"}, "--family: expected one of beta_binomial, gamma_poisson, "),
         ({"family": "normal_normal"}, "columns: expected values and errors, found events"),
         ({"columns": {"trials": "n"}}, "columns: expected successes and trials, or "),
-        ({"out": Path("a.csv")}, "--out a.csv: expected a run's directory, as tables of counts"),
         ({"questions": {"next": 0}}, "hierjax fit: questions.next_exposure: expected a number"),
     ],
 )

@@ -25,7 +25,7 @@ def test_hyperparameters_alone(tmp_path, capsys, monkeypatch):
     (tmp_path / "2.csv").write_text("n,y\n" + "".join(
         f"{n},{y}\n" for y, n in zip(successes[100:], trials[100:], strict=True)
     ))  # fmt: skip
-    monkeypatch.setattr(table_file, "read_counts", None)
+    monkeypatch.setattr(table_file, "read_table", None)
     run_hyper_only(tmp_path / "?.csv", columns=COLUMNS | {"label": "id"}, new=["4/14"])
     shown = capsys.readouterr()
     assert shown.err == ""
@@ -72,7 +72,7 @@ def test_a_wrong_row_is_named_without_reading_the_rest(tmp_path, monkeypatch, ce
     duckdb.sql(f"COPY ({wrong}) TO '{tmp_path / '2.parquet'}' (FORMAT parquet)")
     with pytest.raises(DataError) as expected:
         hj.read_counts(tmp_path / "?.parquet", "y", "n")
-    monkeypatch.setattr(table_file, "read_counts", None)
+    monkeypatch.setattr(table_file, "read_table", None)
     with pytest.raises(DataError, match=r"2\.parquet, row 2, column '[yn]': expected") as found:
         run_hyper_only(tmp_path / "?.parquet")
     assert str(found.value) == str(expected.value)

@@ -9,6 +9,7 @@ import sys
 import duckdb
 import numpy as np
 import pytest
+from table_files import write
 
 import hierjax as hj
 from hierjax.errors import ConfigError, DataError
@@ -130,6 +131,58 @@ def test_events_are_written_by_unit(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.csv", "out.csv"]
 
 
+FAMILIES = {
+    "gamma_poisson": (
+        hj.Events,
+        {"events": "y", "exposure": "e"},
+        [("a", 2, 0.5), ("b", 0, 1.05e5), ("c", 5, 1.05), ("d", 2, 0.5), ("e", 700, 90)],
+    ),
+    "normal_normal": (
+        hj.Measurements,
+        {"values": "y", "errors": "e"},
+        [("a", 28.5, 15), ("b", -0.125, 10.5), ("c", 3, 16), ("d", 28.5, 15), ("e", 0, 1e-3)],
+    ),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("formats", [("csv", "parquet"), ("jsonl", "csv")])
+def test_tables_of_every_family(tmp_path, family, formats):
+    """Values and sizes that are no whole numbers find their own answers, rows in their order."""
+    container, columns, rows = FAMILIES[family]
+    source = write(tmp_path / f"a.{formats[0]}", rows, ("id", "y", "e"))
+    out = tmp_path / f"out.{formats[1]}"
+    run(source, out, columns | {"label": "id"}, level=0.8)
+    labels, values, sizes = map(list, zip(*rows, strict=True))
+    expected = hj.fit(container(values, sizes, labels)).units(level=0.8)
+    found = table(out)
+    assert list(found) == ["id", "y", "e", *ANSWERS]
+    assert found["id"] == labels
+    for column in ANSWERS:
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("family", "row", "message"),
+    [
+        ("gamma_poisson", "-1,2", "line 4, column 'y': expected a whole number from 0"),
+        ("gamma_poisson", "1.5,2", "line 4, column 'y': expected a whole number from 0"),
+        ("gamma_poisson", "1,0", "line 4, column 'e': expected a positive number, 1e-100"),
+        ("gamma_poisson", "1,1e101", "line 4, column 'e': expected a positive number, 1e-100"),
+        ("normal_normal", "1,-2", "line 4, column 'e': expected a positive number, 1e-100"),
+        ("normal_normal", "nan,2", "line 4, column 'y': expected a finite number"),
+        ("normal_normal", "-1e101,2", "line 4, column 'y': expected a finite number"),
+        ("normal_normal", ",2", "line 4, column 'y': expected a finite number"),
+    ],
+)
+def test_a_wrong_row_of_every_family_is_named(tmp_path, monkeypatch, family, row, message):
+    (tmp_path / "a.csv").write_text(f"y,e\n3,1.5\n1,2\n{row}\n2,2\n")
+    monkeypatch.setattr(table_file, "read_table", None)
+    with pytest.raises(DataError, match=message):
+        run(tmp_path / "a.csv", tmp_path / "out.csv", FAMILIES[family][1])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 @pytest.mark.slow
 def test_a_sampler_sees_every_unit(tmp_path):
     (tmp_path / "a.csv").write_text("y,n\n" + "2,9\n0,4\n" * 3)
@@ -203,7 +256,7 @@ def test_a_failure_while_writing_leaves_no_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("change", ["another row", "another count"])
 def test_a_table_that_changes_meanwhile_leaves_no_file(tmp_path, monkeypatch, change):
     source = write_units(tmp_path / "a.csv")
-    original = table_file.UserTable.counts
+    original = table_file.UserTable.observations
     text = source.read_text()
     changed = text + "late,500,,1000\n" if change == "another row" else text.replace(",8\n", ",9\n")
 
@@ -212,7 +265,7 @@ def test_a_table_that_changes_meanwhile_leaves_no_file(tmp_path, monkeypatch, ch
         os.utime(source, (1, 1))  # clocks of files may be too coarse to tell
         return original(self, expanded)
 
-    monkeypatch.setattr(table_file.UserTable, "counts", counts)
+    monkeypatch.setattr(table_file.UserTable, "observations", counts)
     with pytest.raises(DataError, match="expected the 120 rows that were fitted, found others"):
         run(source, tmp_path / "out.csv", method="moments")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
@@ -241,14 +294,14 @@ def test_units_are_never_in_memory(tmp_path, monkeypatch):
     lines = "".join(f"u{j},{j % 3},{4 + j % 2}\n" for j in range(60_000))
     (tmp_path / "a.csv").write_text("id,y,n\n" + lines)
     seen = []
-    original = table_file.UserTable.counts
+    original = table_file.UserTable.observations
 
     def counts(self, expanded=False):
         seen.append(original(self, expanded))
         return seen[-1]
 
-    monkeypatch.setattr(table_file.UserTable, "counts", counts)
-    monkeypatch.setattr(table_file, "read_counts", None)
+    monkeypatch.setattr(table_file.UserTable, "observations", counts)
+    monkeypatch.setattr(table_file, "read_table", None)
     run(tmp_path / "a.csv", tmp_path / "out.csv", method="type2_mle")
     assert [len(each) for each in seen] == [6]
     assert seen[0].weights.tolist() == [10_000] * 6
