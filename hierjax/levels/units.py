@@ -6,13 +6,15 @@ unit's place z is, with z0 any place, m' and phi' its posterior's mean and dispe
 .. math:: \log p(z) = \text{const} + \frac{(m' - m(z_0)) (z - z_0) - KL(z_0, z)}{\phi'}
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from hierjax import lattice
 from hierjax.families import AnyFamily
@@ -31,6 +33,10 @@ _FEW, _CORE = 64, (0.16, 0.5, 0.84)
 # of at least this share of its largest weight has less than one over so much of that variance.
 _BRIDGE, _COUNTS, _MOST = 0.6, 3e-3, 1.5
 _ROWS = 24  # of a lab's nodes
+# One of so many nodes will do where components are wide.
+_THIN = 2
+# By how much of a standard deviation a unit's moments may then differ.
+_SAME = 3e-4
 # Units that one call takes; others are filled up or split.
 _BATCHES = (16, 1024)
 
@@ -63,6 +69,14 @@ class Mixtures(NamedTuple):
         points = np.stack([location, w], axis=-1)
         return cls(points, weights, _BRIDGE * gaps[:, kept], masses)
 
+    def thinned(self) -> "Mixtures":
+        """Every second node only, along rows and across them."""
+        weights = self.weights[:, ::_THIN, ::_THIN]
+        weights = weights / weights.sum(axis=(1, 2), keepdims=True)
+        masses = weights @ density_coefficients(weights.shape[2], _BRIDGE).T
+        gaps = _THIN * self.gaps[:, ::_THIN, ::_THIN]
+        return Mixtures(self.points[:, ::_THIN, ::_THIN], weights, gaps, masses)
+
     @classmethod
     def of_draws(cls, draws: Float[np.ndarray, "draws labs 2"], most: int = 400) -> "Mixtures":
         """Evenly spaced draws of all chains, as one row."""
@@ -91,35 +105,64 @@ class UnitAnswers(NamedTuple):
 def _one(
     family: AnyFamily,
     mixture: Mixtures,
+    few: Mixtures,
     value: Scalar,
     size: Scalar,
     levels: Float[Array, "levels"],
-) -> UnitAnswers:
-    def updated(eta: Float[Array, "2"]) -> Any:
-        return family.update(value, size, family.constrain(eta))
-
-    def slope(eta: Float[Array, "2"]) -> Scalar:
-        return jax.grad(lambda u: updated(jnp.stack([u, eta[1]])).mean)(eta[0])
-
+) -> tuple[UnitAnswers, Bool[Array, ""]]:
+    """Moments by all nodes and quantiles by few, and whether these are too few."""
     points, weights = mixture.points.reshape(-1, 2), mixture.weights.ravel()
-    posterior = jax.vmap(updated)(points)
-    variance, m = posterior.variance, posterior.mean
-    mean = jnp.sum(weights * m)
-    sd = jnp.sqrt(jnp.sum(weights * (variance + (m - mean) ** 2)))
+    mean, sd = _moments(weights, _components(family, mixture, value, size))
     _, weight = family.statistic(value, size)
     shrinkage = jnp.sum(weights / (1 + weight * jnp.exp(-points[:, 1])))
+    components = _components(family, few, value, size)
+    differences = jnp.stack(_moments(few.weights.ravel(), components)) - jnp.stack([mean, sd])
+    places, narrow = _places(family, few, components, value, size, levels)
+    unlike = jnp.any(jnp.abs(differences) > _SAME * sd)
+    return UnitAnswers(mean, sd, family.parameter_at(places), shrinkage), narrow | unlike
 
+
+def _updated(family: AnyFamily, value: Scalar, size: Scalar, eta: Float[Array, "2"]) -> Any:
+    return family.update(value, size, family.constrain(eta))
+
+
+def _components(family: AnyFamily, mixture: Mixtures, value: Scalar, size: Scalar) -> Any:
+    """The unit's posterior at each of its lab's coordinates."""
+    points = mixture.points.reshape(-1, 2)
+    return jax.vmap(lambda eta: _updated(family, value, size, eta))(points)
+
+
+def _moments(weights: Float[Array, "points"], components: Any) -> tuple[Scalar, Scalar]:
+    mean = jnp.sum(weights * components.mean)
+    squares = components.variance + (components.mean - mean) ** 2
+    return mean, jnp.sqrt(jnp.sum(weights * squares))
+
+
+def _places(
+    family: AnyFamily,
+    mixture: Mixtures,
+    components: Any,
+    value: Scalar,
+    size: Scalar,
+    levels: Float[Array, "levels"],
+) -> tuple[Float[Array, "levels"], Bool[Array, ""]]:
+    """Quantiles of a unit's place, and whether any component is narrow."""
+
+    def slope(eta: Float[Array, "2"]) -> Scalar:
+        at = lambda u: _updated(family, value, size, jnp.stack([u, eta[1]])).mean  # noqa: E731
+        return jax.grad(at)(eta[0])
+
+    points, weights = mixture.points.reshape(-1, 2), mixture.weights.ravel()
     # Rows with components narrower than what is between two of them would leave gaps.
     moves = (jax.vmap(slope)(points) * mixture.gaps.ravel()) ** 2
-    bridged = moves / jnp.maximum(variance, 1e-30)
+    bridged = moves / jnp.maximum(components.variance, 1e-30)
     most = jnp.max(mixture.weights, axis=1, keepdims=True)
     narrow = (bridged.reshape(most.shape[0], -1) > _MOST) & (mixture.weights > _COUNTS * most)
     rows = jnp.any(narrow, axis=1, keepdims=True)
     masses = jnp.where(rows, mixture.masses, mixture.weights).ravel()
     bridged = jnp.where(jnp.broadcast_to(rows, narrow.shape).ravel(), bridged, 0.0)
-    posterior = posterior._replace(dispersion=posterior.dispersion * (1 + bridged))
-    places = _quantiles(family, posterior, weights, masses, levels)
-    return UnitAnswers(mean, sd, family.parameter_at(places), shrinkage)
+    components = components._replace(dispersion=components.dispersion * (1 + bridged))
+    return _quantiles(family, components, weights, masses, levels), jnp.any(narrow)
 
 
 def _median(values: Float[Array, "points"], weights: Float[Array, "points"]) -> Scalar:
@@ -188,14 +231,16 @@ def _inverted(
 def _answers(
     family: AnyFamily,
     mixtures: Mixtures,
+    few: Mixtures,
     lab: Int[Array, "units"],
     values: Float[Array, "units"],
     sizes: Float[Array, "units"],
     levels: Float[Array, "levels"],
-) -> UnitAnswers:
-    def one(each: tuple[Array, Array, Array]) -> UnitAnswers:
+) -> tuple[UnitAnswers, Bool[Array, "units"]]:
+    def one(each: tuple[Array, Array, Array]) -> tuple[UnitAnswers, Bool[Array, ""]]:
         at, value, size = each
-        return _one(family, jax.tree.map(lambda x: x[at], mixtures), value, size, levels)
+        every, some = jax.tree.map(lambda x: x[at], (mixtures, few))
+        return _one(family, every, some, value, size, levels)
 
     return jax.lax.map(one, (lab, values, sizes))
 
@@ -222,20 +267,43 @@ def unit_answers(
         levels: Probabilities of the quantiles.
 
     Returns:
-        The answers. Units of one lab with equal data are worked out once.
+        The answers. Units of one lab with equal data are worked out once, on all processors.
     """
     keys = np.stack([lab.astype(np.float64), values, sizes], axis=1)
     distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
-    count = len(distinct)
+    # A further program would take longer to compile than few units do; draws have no order.
+    if len(distinct) <= _BATCHES[-1] or not mixtures.gaps.any():
+        found, _ = _worked_out(family, mixtures, mixtures, distinct, levels)
+    else:
+        found, narrow = _worked_out(family, mixtures, mixtures.thinned(), distinct, levels)
+        if narrow.any():
+            again, _ = _worked_out(family, mixtures, mixtures, distinct[narrow], levels)
+            found.quantiles[narrow] = again.quantiles
+    return UnitAnswers(*(x[inverse.ravel()] for x in found))
+
+
+def _worked_out(
+    family: AnyFamily,
+    mixtures: Mixtures,
+    few: Mixtures,
+    units: Float[np.ndarray, "units 3"],
+    levels: Float[np.ndarray, "levels"],
+) -> tuple[UnitAnswers, Bool[np.ndarray, "units"]]:
+    """Answers about units by lab, value and size, and whether the few nodes are too few."""
+    count = len(units)
     batch = next((n for n in _BATCHES if count <= n), _BATCHES[-1])
-    filled = np.pad(distinct, ((0, -count % batch), (0, 0)), mode="edge")
+    filled = np.pad(units, ((0, -count % batch), (0, 0)), mode="edge")
     with jax.enable_x64(True):
-        held = jax.tree.map(jnp.asarray, mixtures)
-        parts = [
-            jax.device_get(
-                _answers(family, held, part[:, 0].astype(int), part[:, 1], part[:, 2], levels)
-            )
-            for part in np.split(filled, len(filled) // batch)
-        ]
-    every = (np.concatenate(x)[:count][inverse.ravel()] for x in zip(*parts, strict=True))
-    return UnitAnswers(*every)
+        held = jax.tree.map(jnp.asarray, (mixtures, few))
+
+    def one(part: Float[np.ndarray, "units 3"]) -> tuple[UnitAnswers, Bool[np.ndarray, "units"]]:
+        with jax.enable_x64(True):  # of this thread
+            columns = part[:, 0].astype(int), part[:, 1], part[:, 2]
+            return jax.device_get(_answers(family, *held, *columns, levels))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(one, np.split(filled, len(filled) // batch)))
+    merged: tuple[UnitAnswers, np.ndarray] = jax.tree.map(
+        lambda *x: np.concatenate(x)[:count], *parts
+    )
+    return merged

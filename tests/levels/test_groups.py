@@ -8,6 +8,7 @@ from simulated import simulated
 import hierjax as hj
 from hierjax import families
 from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
+from hierjax.levels import units as levels_units
 
 FAMILIES = ("beta_binomial", "gamma_poisson", "normal_normal")
 
@@ -53,6 +54,41 @@ def test_a_new_unit_without_news_is_its_lab(fitted):
     # By places: intervals of rates are shorter where rates are lower.
     widths = [place_of(x["high"]) - place_of(x["low"]) for x in (new, predicted)]
     assert widths[0][0] > widths[1][0]
+
+
+def units_by_few_nodes(fit, monkeypatch):
+    """The units, of which so many are many, and whether each pass over them took all nodes."""
+    passes, original = [], levels_units._worked_out
+
+    def worked_out(family, mixtures, few, units, levels):
+        passes.append(few is mixtures)
+        return original(family, mixtures, few, units, levels)
+
+    monkeypatch.setattr(levels_units, "_BATCHES", (32,))
+    monkeypatch.setattr(levels_units, "_worked_out", worked_out)
+    return fit.units(), passes
+
+
+def test_many_units_of_well_known_labs_need_few_nodes(monkeypatch):
+    fit = hj.fit_groups(simulated("gamma_poisson", 4, 40))
+    expected = fit.units()
+    found, passes = units_by_few_nodes(fit, monkeypatch)
+    assert passes == [False]
+    for column in ("mean", "sd", "shrinkage"):
+        np.testing.assert_allclose(found[column], expected[column], rtol=1e-12)
+    for column in ("low", "median", "high"):
+        off = (found[column] - expected[column]) / expected["sd"]
+        np.testing.assert_allclose(off, 0.0, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_units_that_few_nodes_are_too_few_for_take_all(fitted, monkeypatch):
+    expected = fitted.units()
+    found, passes = units_by_few_nodes(fitted, monkeypatch)
+    assert passes == [False, True]
+    for column in ("low", "median", "high"):
+        off = (found[column] - expected[column]) / expected["sd"]
+        np.testing.assert_allclose(off, 0.0, atol=1e-3)
 
 
 @pytest.fixture(scope="module")
