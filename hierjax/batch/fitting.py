@@ -1,9 +1,8 @@
 """`fit_batch`: hyperparameters and units of many data sets, by any method."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Array, Float, Key
@@ -18,7 +17,7 @@ from hierjax.inference.result import Progress, Status
 from hierjax.inference.stopwatch import Stopwatch
 from hierjax.model import Model
 
-__all__ = ["compile_batch", "fit_batch"]
+__all__ = ["fit_batch"]
 
 
 def fit_batch(
@@ -94,41 +93,6 @@ def fit_batch(
     with work.precision(), Stopwatch() as watch:
         found = work.run(data_sets, progress, checkpoint)
     return _result(data_sets, work, float(level), found, watch.seconds)
-
-
-def compile_batch(
-    data_sets: DataSets, model: Model | None = None, method: Method | None = None, **settings: Any
-) -> float:
-    """Compiles what `fit_batch` of the same arguments does first, which then finds it ready.
-
-    Methods can so be compiled side by side, a thread each.
-
-    Args:
-        data_sets: Their counts.
-        model: Family and hyperprior.
-        method: Settings of any method.
-        settings: All others of `fit_batch` but `progress` and `checkpoint`.
-
-    Returns:
-        Seconds that it took.
-
-    Raises:
-        ConfigError: As `fit_batch`.
-        TypeError: Likewise.
-        DataError: Likewise.
-
-    Example:
-        >>> import numpy as np
-        >>> import hierjax as hj
-        >>> data_sets = hj.DataSets(np.ones((4, 3), int), np.full((4, 3), 9))
-        >>> compile_batch(data_sets, method=hj.Moments(), chunk=4) > 0
-        True
-    """
-    start = time.perf_counter()
-    work = prepared(data_sets, model, method, **settings)
-    with work.precision():
-        work.compile(data_sets)
-    return time.perf_counter() - start
 
 
 def _result(

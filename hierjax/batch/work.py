@@ -85,14 +85,6 @@ class Work:
                 old[again] = new
         return found
 
-    def compile(self, data_sets: DataSets) -> None:
-        """Compiles the first chunk's program."""
-        pairs = data_sets.distinct()
-        lengths = batch_lengths(data_sets.successes, data_sets.trials)
-        rows = np.zeros(self.places.chunk, int)
-        model, arrays = self._arguments(data_sets, pairs, lengths, rows)
-        _chunk.lower(self._first(), self.places, model, arrays, self.levels).compile()
-
     def precision(self) -> Any:
         """Within it, what JAX computes is in the batch's precision; each thread enters its own."""
         return jax.enable_x64(self.dtype == np.float64)

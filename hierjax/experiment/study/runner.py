@@ -1,16 +1,14 @@
 """From a study's configuration to fits: every method on the same data sets of every setting."""
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from hierjax.batch import BatchFit, compile_batch, fit_batch
+from hierjax.batch import BatchFit, fit_batch
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
@@ -158,55 +156,39 @@ def fit_settings(
         ending = "" if alone else f", {setting.name}"
         with watch(f"data sets{ending}"):
             found = SettingFits(setting, setting.simulate(config.data_sets))
-        asked = {entry.display_name: _asked(prepared, entry, found) for entry in config.methods}
-        folders = {name: folder(f"{index}-{name}") for name in asked}
-        with watch(f"compiling{ending}"):
-            ahead = _compile({name: asked[name] for name in asked if not folders[name].exists()})
-        for name, (arguments, how) in asked.items():
+        for entry in config.methods:
+            name = entry.display_name
             with watch(f"{name}{ending}") as progress:
                 try:
-                    fits = fit_batch(*arguments, **how, progress=progress, checkpoint=folders[name])
+                    found.fits[name] = _fit(
+                        prepared,
+                        entry,
+                        found,
+                        progress=progress,
+                        checkpoint=folder(f"{index}-{name}"),
+                    )
                 except (ModelError, jax.errors.JaxRuntimeError) as error:
                     found.failures[name] = str(error).partition("\n")[0]
-                    continue
-            compiling = fits.seconds["compile"] + ahead.get(name, 0.0)
-            found.fits[name] = replace(fits, seconds=fits.seconds | {"compile": compiling})
         yield found
 
 
-Asked = tuple[tuple[Any, ...], dict[str, Any]]
-
-
-def _asked(prepared: PreparedStudy, entry: StudyEntry, found: SettingFits) -> Asked:
-    """What `fit_batch` is asked for a method."""
-    config, how = prepared.config, {}
+def _fit(prepared: PreparedStudy, entry: StudyEntry, found: SettingFits, **how: Any) -> BatchFit:
+    config = prepared.config
     size = entry.size(config.data_sets)
     if isinstance(config, CalibrationConfig):
-        how = {"draws": config.draws, "rates": tuple(config.rates)}
+        how |= {"draws": config.draws, "rates": tuple(config.rates)}
     assert isinstance(config, FittedStudyConfig)
-    data_sets = first_of(found.simulated, size).data_sets
-    return (data_sets, prepared.model, entry.settings()), {
-        "key": found.setting.key(entry.display_name),
-        "level": getattr(config, "level", 0.9),
-        "empirical_bayes": entry.correction,
-        "precision": config.precision,
-        "chunk": config.chunk,
+    return fit_batch(
+        first_of(found.simulated, size).data_sets,
+        prepared.model,
+        entry.settings(),
+        key=found.setting.key(entry.display_name),
+        level=getattr(config, "level", 0.9),
+        empirical_bayes=entry.correction,
+        precision=config.precision,
+        chunk=config.chunk,
         **how,
-    }
-
-
-def _compile(asked: Mapping[str, Asked]) -> dict[str, float]:
-    """Compiles methods side by side; what cannot be is left to the fit to say."""
-
-    def one(each: Asked) -> float:
-        with suppress(ModelError, jax.errors.JaxRuntimeError):
-            return compile_batch(*each[0], **each[1])
-        return 0.0
-
-    if len(asked) < 2:
-        return {}
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return dict(zip(asked, pool.map(one, asked.values()), strict=True))
+    )
 
 
 def first_of(simulated: Simulated, size: int) -> Simulated:
