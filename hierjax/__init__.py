@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from hierjax import checks, datasets, plots, studies
-    from hierjax.batch import BatchFit, DataSets, fit_batch
+    from hierjax.batch import BatchFit, DataSets, SizeClass, fit_batch
     from hierjax.counts import Counts
     from hierjax.fitting import Fit, fit
     from hierjax.hyperpriors import (
@@ -80,6 +80,7 @@ _HOMES = {
     "ShapeRate": "hyperpriors",
     "Shapes": "hyperpriors",
     "Shrinkage": "hyperpriors",
+    "SizeClass": "batch",
     "Table": "table",
     "Tally": "tally",
     "Type2MLE": "inference",
@@ -118,6 +119,7 @@ __all__ = [
     "ShapeRate",
     "Shapes",
     "Shrinkage",
+    "SizeClass",
     "Table",
     "Tally",
     "Type2MLE",

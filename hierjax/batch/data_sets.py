@@ -10,13 +10,16 @@ from jaxtyping import Bool, Int
 from hierjax.counts import Counts
 from hierjax.errors import DataError
 from hierjax.observations import Observations
+from hierjax.tally import batch_lengths
 from hierjax.validation import ArrayLike
 
-__all__ = ["DataSets", "DistinctPairs"]
+__all__ = ["DataSets", "DistinctPairs", "SizeClass"]
 
 # Numbers of distinct pairs are rounded up to eighths of an octave: few compilations, and few pairs
 # for nothing.
 _STEPS = 8
+# With fewer units than this the posterior along a row is far from normal.
+_FEW = 20
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -115,8 +118,12 @@ class DataSets:
         size = self.sizes[row]
         return Counts(self.successes[row, :size], self.trials[row, :size])
 
-    def distinct(self) -> "DistinctPairs":
-        """Distinct (successes, trials) of every data set: what is alike is done once."""
+    def distinct(self, least: int = 1) -> "DistinctPairs":
+        """Distinct (successes, trials) of every data set: what is alike is done once.
+
+        Args:
+            least: How many pairs there is to be room for.
+        """
         y, n = self.successes, self.trials
         if int(n.max()) < 1 << 31:
             codes = n * (int(y.max()) + 1) + y
@@ -129,7 +136,7 @@ class DataSets:
         rank = np.cumsum(changes.astype(np.int64), axis=1)
         position = np.empty_like(rank)
         np.put_along_axis(position, order, rank, axis=1)
-        width = _size_class(int(rank[:, -1].max()) + 1)
+        width = _rounded_up(max(least, int(rank[:, -1].max()) + 1))
         successes, trials = (np.zeros((len(y), width), np.int64) for _ in range(2))
         np.put_along_axis(successes, position, y, axis=1)
         np.put_along_axis(trials, position, n, axis=1)
@@ -154,7 +161,47 @@ class DistinctPairs(NamedTuple):
     position: Int[np.ndarray, "batch units"]
 
 
-def _size_class(size: int) -> int:
+class SizeClass(NamedTuple):
+    """How large the arrays of compiled code are; batches of one class share a program.
+
+    Attributes:
+        units: Units of a data set.
+        pairs: Its distinct pairs.
+        lengths: Of counts of counts, as `batch_lengths` gives them.
+        few: Whether some data set has so few units that a row's posterior is far from normal.
+    """
+
+    units: int
+    pairs: int
+    lengths: tuple[int, int, int]
+    few: bool
+
+    @classmethod
+    def of(cls, data_sets: DataSets) -> "SizeClass":
+        """The smallest that holds some data sets."""
+        return cls(
+            data_sets.trials.shape[1],
+            data_sets.distinct().successes.shape[1],
+            batch_lengths(data_sets.successes, data_sets.trials),
+            bool(data_sets.sizes.min() < _FEW),
+        )
+
+    def joined(self, other: "SizeClass") -> "SizeClass":
+        """The smallest that holds what either does.
+
+        Example:
+            >>> SizeClass(10, 8, (16, 32, 32), True).joined(SizeClass(70, 60, (32, 16, 32), False))
+            SizeClass(units=70, pairs=60, lengths=(32, 32, 32), few=True)
+        """
+        lengths = (0, 0, 0)
+        if all((*self.lengths, *other.lengths)):
+            y, f, n = map(max, self.lengths, other.lengths)
+            lengths = (y, f, n)
+        sizes = max(self.units, other.units), max(self.pairs, other.pairs)
+        return SizeClass(*sizes, lengths, self.few or other.few)
+
+
+def _rounded_up(size: int) -> int:
     step = max(_STEPS, 1 << max(0, (size - 1).bit_length() - 1)) // _STEPS
     return -(-size // step) * step
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from hierjax.batch.data_sets import DataSets
+from hierjax.batch.data_sets import DataSets, SizeClass
 from hierjax.batch.inferred import STATUSES
 from hierjax.batch.result import UNIT_COLUMNS, BatchFit
 from hierjax.batch.work import Found, Work, prepared
@@ -32,6 +32,7 @@ def fit_batch(
     rates: Sequence[int] = (),
     precision: Precision = "float64",
     chunk: int | None = None,
+    size_class: SizeClass | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> BatchFit:
@@ -55,6 +56,9 @@ def fit_batch(
         precision: Floating type to compute in; JAX's own setting is left as it is.
         chunk: Data sets to do in one call, which bounds memory; by default 256 on every CPU device,
             and on accelerators as many as half of their memory holds.
+        size_class: One that is to hold these data sets too, so that batches of different sizes are
+            done by one program; by default the smallest that does. Samplers of rates draw others
+            in a larger one.
         progress: Called with data sets done and data sets in all.
         checkpoint: Folder that finished chunks are kept in, and that an interrupted call goes on
             from; the caller removes it.
@@ -89,6 +93,7 @@ def fit_batch(
         rates=rates,
         precision=precision,
         chunk=chunk,
+        size_class=size_class,
     )
     with work.precision(), Stopwatch() as watch:
         found = work.run(data_sets, progress, checkpoint)

@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from hierjax.asked import among, counts_model, of_kind, probability, whole_number
-from hierjax.batch.data_sets import DataSets, DistinctPairs
+from hierjax.batch.data_sets import DataSets, DistinctPairs, SizeClass
 from hierjax.batch.devices import AXIS, Places, places
 from hierjax.batch.inferred import STATUSES, Inferred, infer
 from hierjax.batch.judging import Judged, judge
@@ -27,16 +27,14 @@ from hierjax.inference import CollapsedGibbs, Method, Quadrature
 from hierjax.inference.result import Progress, Status
 from hierjax.keys import require_key
 from hierjax.model import Model
-from hierjax.tally import batch_lengths, tally_batch
+from hierjax.tally import tally_batch
 from hierjax.units.row_mixture import UnitSummary, unit_summary
 
 __all__ = ["Found", "Work", "prepared"]
 
 # Exact to some 1e-5 posterior standard deviations where the error estimate is below its tolerance.
 _LEAN = Quadrature(rows=24, columns=16, tolerance=0.03)
-# With fewer units than this the posterior along a row is far from normal.
-_FEW = 20
-# Nodes of a unit's density then, and otherwise.
+# Nodes of a unit's density where data sets have few units, and otherwise.
 _FINE, _COARSE = 128, 40
 
 
@@ -55,6 +53,7 @@ class Work:
         levels: Probabilities of the quantiles.
         rates: Positions of units whose rates are drawn.
         places: Devices, and how many data sets they do at once.
+        size_class: How large the arrays are.
     """
 
     plan: Plan
@@ -64,6 +63,7 @@ class Work:
     levels: Float[np.ndarray, "levels"]
     rates: tuple[int, ...]
     places: Places
+    size_class: SizeClass
 
     def run(self, data_sets: DataSets, progress: Progress | None, checkpoint: Path | None) -> Found:
         """All data sets, refining quadrature for those that need it."""
@@ -98,7 +98,7 @@ class Work:
 
     def _identity(self, data_sets: DataSets) -> str:
         data = (data_sets.successes, data_sets.trials, data_sets.sizes)
-        settings = (self.plan, self.rates, self.places.chunk, self.places.together)
+        settings = (self.plan, self.rates, self.places.chunk, self.places.together, self.size_class)
         return digest(settings, self.dtype.__name__, self.levels, self.model, self.key, data)
 
     def _improper(self, data_sets: DataSets) -> Bool[np.ndarray, "batch"]:
@@ -117,8 +117,7 @@ class Work:
         progress: Progress | None,
     ) -> Found:
         """Some of the data sets, chunk by chunk, those that are done already left out."""
-        pairs, size = data_sets.distinct(), self.places.chunk
-        lengths = batch_lengths(data_sets.successes, data_sets.trials)
+        pairs, size = data_sets.distinct(self.size_class.pairs), self.places.chunk
 
         def one(start: int) -> Found:
             rows = chosen[start : start + size]
@@ -128,7 +127,7 @@ class Work:
             # The last chunk is filled up by repeating a data set.
             padded = np.pad(rows, (0, size - len(rows)), mode="edge")
             with self.precision():
-                model, arrays = self._arguments(data_sets, pairs, lengths, padded)
+                model, arrays = self._arguments(data_sets, pairs, padded)
                 found = _chunk(plan, self.places, model, arrays, self.levels)
                 inferred, summary = jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
             judged = judge(plan.method, inferred)
@@ -152,7 +151,6 @@ class Work:
         self,
         data_sets: DataSets,
         pairs: DistinctPairs,
-        lengths: tuple[int, int, int],
         rows: Int[np.ndarray, "batch"],
     ) -> tuple[Model, DataSetArrays]:
         """The model and data sets as compiled code takes them."""
@@ -161,10 +159,13 @@ class Work:
         needs_units = isinstance(self.plan.method, SAMPLERS) and not isinstance(
             self.plan.method, CollapsedGibbs
         )
-        width = successes.shape[1] if needs_units else 0
-        units = (successes[:, :width], trials[:, :width], data_sets.present[rows][:, :width])
+        filled = ((0, 0), (0, self.size_class.units - successes.shape[1]))
+        units = tuple(
+            np.pad(x, filled) if needs_units else x[:, :0]
+            for x in (successes, trials, data_sets.present[rows])
+        )
         distinct = (pairs.successes[rows], pairs.trials[rows], pairs.multiplicity[rows])
-        tally = tally_batch(successes, trials, self.dtype, lengths)
+        tally = tally_batch(successes, trials, self.dtype, self.size_class.lengths)
         floats: Any = [x.astype(self.dtype) for x in (*distinct, *units, *chosen)]
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.key, jnp.asarray(rows))
         model = jax.tree.map(partial(np.asarray, dtype=self.dtype), self.model)
@@ -183,6 +184,7 @@ def prepared(
     rates: Sequence[int] = (),
     precision: Precision = "float64",
     chunk: int | None = None,
+    size_class: SizeClass | None = None,
 ) -> Work:
     """How `fit_batch` does what it is asked; its arguments are checked, its errors raised."""
     model, method = model or Model(), method or _LEAN
@@ -197,8 +199,9 @@ def prepared(
     tails, dtype = (1 - probability("level", level)) / 2, DTYPES[precision]
     if isinstance(method, SAMPLERS) or kept:
         key = require_key(key)
-    few = bool(data_sets.sizes.min() < _FEW)
-    plan = Plan(method, corrected, few=few, draws=kept)
+    own = SizeClass.of(data_sets)
+    size_class = own if size_class is None else own.joined(size_class)
+    plan = Plan(method, corrected, few=size_class.few, draws=kept)
     return Work(
         plan,
         model,
@@ -207,6 +210,7 @@ def prepared(
         np.array([tails, 0.5, 1 - tails], dtype),
         _positions(rates, data_sets),
         places(plan, data_sets, chunk),
+        size_class,
     )
 
 

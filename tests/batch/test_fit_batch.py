@@ -106,6 +106,16 @@ def test_data_sets_of_one_size_class_compile_once(batch, exact):
     assert work._chunk._cache_size() == before
 
 
+def test_data_sets_in_a_larger_size_class_are_done_by_its_program(batch, exact):
+    before = work._chunk._cache_size()
+    small = hj.DataSets.of(DATA[3:])
+    fits = hj.fit_batch(small, chunk=4, size_class=hj.SizeClass.of(batch))
+    assert work._chunk._cache_size() == before
+    for name in NAMES:
+        ours, theirs = getattr(fits, name), getattr(exact, name)[3:, : small.trials.shape[1]]
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10)
+
+
 def test_hyperparameters_have_their_intervals(exact):
     for row, counts in enumerate(DATA):
         summary = hj.fit(counts).summary(level=0.9)

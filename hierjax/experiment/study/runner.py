@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from hierjax.batch import BatchFit, fit_batch
+from hierjax.batch import BatchFit, SizeClass, fit_batch
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
@@ -31,6 +32,10 @@ from hierjax.studies.simulation import Simulated
 from hierjax.table import Table
 
 __all__ = ["PreparedStudy", "SettingFits", "first_of", "fit_settings", "prepare_study"]
+
+
+# Units that a study's data sets may be filled up with to share their programs.
+_MOST_FILLED_UP = 100_000
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def fit_settings(
         One setting's fits after the other, so that only one setting's need be kept.
     """
     config = prepared.config
-    alone = len(prepared.settings) == 1
+    alone, size_class = len(prepared.settings) == 1, _common_class(prepared)
     for index, setting in enumerate(prepared.settings):
         ending = "" if alone else f", {setting.name}"
         with watch(f"data sets{ending}"):
@@ -164,12 +169,24 @@ def fit_settings(
                         prepared,
                         entry,
                         found,
+                        size_class=size_class,
                         progress=progress,
                         checkpoint=folder(f"{index}-{name}"),
                     )
                 except (ModelError, jax.errors.JaxRuntimeError) as error:
                     found.failures[name] = str(error).partition("\n")[0]
         yield found
+
+
+def _common_class(prepared: PreparedStudy) -> SizeClass | None:
+    """That of all settings, if filling data sets up takes less time than to compile once more."""
+    settings, data_sets = prepared.settings, prepared.config.data_sets
+    units = [setting.units for setting in settings]
+    filled_up = data_sets * (len(units) * max(units) - sum(units))
+    if len(units) == 1 or filled_up > _MOST_FILLED_UP:
+        return None
+    classes = (SizeClass.of(setting.simulate(data_sets).data_sets) for setting in settings)
+    return reduce(SizeClass.joined, classes)
 
 
 def _fit(prepared: PreparedStudy, entry: StudyEntry, found: SettingFits, **how: Any) -> BatchFit:
