@@ -37,6 +37,10 @@ def pytest_configure(config):
     """Workers and the commands they run share what they compile, for as long as the tests run."""
     if _CACHE not in os.environ:
         os.environ[_CACHE] = config.stash_cache = tempfile.mkdtemp(prefix="hierjax-tests-")
+    if config.option.markexpr == "not slow":
+        # Most of their time is compiling: unoptimised code takes a quarter off. Slow tests, which
+        # run for longer, compile as users do.
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ[_CACHE]
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

@@ -109,10 +109,10 @@ class NUTS:
     Example:
         >>> import jax
         >>> import hierjax as hj
-        >>> method = hj.NUTS(warmup=500, draws=1000, store_units=True, chunk=500)
+        >>> method = hj.NUTS(warmup=400, draws=600, store_units=True, chunk=500)
         >>> fit = hj.fit(hj.datasets.rat_tumors(), method=method, key=jax.random.key(0))
         >>> fit.draws.shape, fit.unit_draws.shape
-        ((4, 1000, 2), (4, 1000, 70))
+        ((4, 600, 2), (4, 600, 70))
     """
 
     chains: Annotated[int, Field(gt=0, strict=True)] = 4

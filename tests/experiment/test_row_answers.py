@@ -18,13 +18,13 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_row_finds_its_answers(case):
-    known = np.array(CASES[case]).T
+    known = tuple(np.array(CASES[case]).T)
     answers = {"mean": 0.1 * np.arange(len(CASES[case])), "sd": known[1] / 2.0}
     answers["sd"][1:] = np.nan
-    rows = np.random.default_rng(1).integers(0, known.shape[1], 50)
+    rows = np.random.default_rng(1).integers(0, len(known[0]), 50)
     with connect() as database:
         database.execute("CREATE TEMP TABLE user_table (u0 VARCHAR, y BIGINT, n BIGINT)")
-        values = [(f"row {j}", *map(int, known[:, k])) for j, k in enumerate(rows)]
+        values = [(f"row {j}", *(int(x[k]) for x in known)) for j, k in enumerate(rows)]
         # The same rows once more with counts that nobody has asked about.
         values += [("unknown", 0, 4), ("unknown", 2, 90)]
         database.executemany("INSERT INTO user_table VALUES ($1, $2, $3)", values)
@@ -54,7 +54,7 @@ def test_rows_are_written_in_their_order(long_table, tmp_path, monkeypatch, most
     with connect() as database:
         database.execute(f"CREATE TEMP VIEW user_table AS SELECT * FROM '{long_table}'")
         pairs = database.execute("SELECT DISTINCT y, n FROM user_table").fetchnumpy()
-        known = np.stack([np.asarray(pairs[name]) for name in ("y", "n")])
+        known = tuple(np.asarray(pairs[name]) for name in ("y", "n"))
         table = with_answers(database, known, {"mean": known[0] / known[1]})
         database.execute(f"COPY (SELECT id, a0 FROM {table}) TO '{out}'")
     found = duckdb.sql(f"SELECT * FROM '{out}'").fetchnumpy()

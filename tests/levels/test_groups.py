@@ -230,7 +230,10 @@ def test_sizes_from_1_to_100_000_and_labs_without_interior_counts():
     assert groups["sd"][0] > groups["sd"][3] > groups["sd"][4]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    ["beta_binomial", *(pytest.param(x, marks=pytest.mark.slow) for x in FAMILIES[1:])],
+)
 def test_one_unit_a_lab(family):
     found = hj.fit_groups(simulated(family, 15, 1))
     assert found.status == "converged", found.message

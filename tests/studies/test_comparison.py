@@ -133,6 +133,7 @@ def test_short_runs_are_repeated_and_long_ones_are_not(monkeypatch, first, calls
     assert running == {0.0: 0.0, 30.0: 30.0, 3.0: 0.75}[first]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads Linux's process table")
 def test_peak_memory_is_that_of_the_process():
     before = peak_megabytes()
