@@ -118,7 +118,8 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     if name is None:
         return []
     fit = run.fits[name]
-    words = fit.model.family.unit_words
+    family = fit.model.family
+    words = family.unit_words
     rows = {row["parameter"]: row for row in tables.rows_of(run.hyper, name)}
     mean = rows["mean"]
     decimals = decimals_for(tables.spread(mean), 2)
@@ -143,8 +144,8 @@ def _findings(run: RunRecord) -> list[tuple[str, str]]:
     )
     for row in tables.rows_of(run.predictions, name):
         places = decimals_for(row["sd"], 2)
-        pair = tables.pair_of(run, row)
-        raw_text = tables.raw_text(run, row, places, " (", ")")
+        pair = tables.pair_of(family, row)
+        raw_text = tables.raw_text(family, row, places, " (", ")")
         found.append(
             (
                 str(row["label"]),

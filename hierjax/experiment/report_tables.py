@@ -92,20 +92,19 @@ def _datum(value: Any) -> str:
     return whole(value) if is_whole else f"{float(value):,.6g}"
 
 
-def pair_of(run: RunRecord, row: Mapping[str, Any]) -> str:
+def pair_of(family: AnyFamily, row: Mapping[str, Any]) -> str:
     """A unit's value and size in words."""
-    value, size = (row[name] for name in run.counts.columns)
-    return _family(run).unit_words.unit.format(value=value, size=size)
+    value, size = (row[name] for name in family.columns)
+    return family.unit_words.unit.format(value=value, size=size)
 
 
 def raw_text(
-    run: RunRecord, row: Mapping[str, Any], decimals: int, before: str, after: str = ""
+    family: AnyFamily, row: Mapping[str, Any], decimals: int, before: str, after: str = ""
 ) -> str:
     """A unit's raw rate, where it has one that is not its value."""
-    words = _family(run).unit_words
-    if _family(run).support == "reals" or not np.isfinite(row["raw_rate"]):
+    if family.support == "reals" or not np.isfinite(row["raw_rate"]):
         return ""
-    return f"{before}{words.raw} {number(row['raw_rate'], decimals)}{after}"
+    return f"{before}{family.unit_words.raw} {number(row['raw_rate'], decimals)}{after}"
 
 
 def rows_of(table: Table, method: str) -> list[dict[str, Any]]:
@@ -164,11 +163,12 @@ def hyper(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
 
 def predictions(run: RunRecord, labels: Mapping[str, str]) -> list[Group]:
     """New units by method, one group a unit."""
-    rows = list(run.predictions.rows())
+    rows, family = list(run.predictions.rows()), _family(run)
     decimals = common_decimals(map(spread, rows), 2)
     groups: dict[str, list[list[str]]] = {}
     for row in rows:
-        unit = f"{row['label']}: {pair_of(run, row)}{raw_text(run, row, decimals, ', ')}"
+        raw = raw_text(family, row, decimals, ", ")
+        unit = f"{row['label']}: {pair_of(family, row)}{raw}"
         cells = [labels[row["method"]]] + [number(row[key], decimals) for key in _ESTIMATES]
         groups.setdefault(unit, []).append([*cells, number(row["shrinkage"], 3)])
     return [Group(unit, cells) for unit, cells in groups.items()]

@@ -91,7 +91,10 @@ def test_the_report_holds_groups_evidence_and_figures(finished):
     assert {"a", "b", "<c>", "Groups that differ", "One population of all units"} <= cells
     factor = record.evidence["log_bayes_factor"][1]
     assert f"(log {factor:.2f})" in " ".join(page.texts)
-    assert any(row[:4] == ["next", "a", "4", "14"] for row in page.rows)
+    headings = [row[0] for row in page.rows if len(row) == 1]
+    for start in ("next, a: 4 of 14, raw rate 0.2", "first, new group: 4 of 14, raw rate 0.2"):
+        assert sum(heading.startswith(start) for heading in headings) == 1
+    assert page.rows.index(["a"]) < page.rows.index(["b"]) < page.rows.index(["<c>"])
 
 
 def test_a_finished_run_is_left_alone(finished):

@@ -7,7 +7,7 @@ import numpy as np
 
 from hierjax.experiment.groups.record import GroupsRecord
 from hierjax.experiment.groups.schema import GROUP_METHODS
-from hierjax.experiment.report_tables import Group, first_line, spread
+from hierjax.experiment.report_tables import Group, first_line, pair_of, raw_text, spread
 from hierjax.experiment.rounding import (
     MISSING,
     aligned,
@@ -16,6 +16,7 @@ from hierjax.experiment.rounding import (
     number,
     whole,
 )
+from hierjax.families import FAMILIES
 from hierjax.levels.model import TOP
 from hierjax.plots.style import method_label
 
@@ -137,31 +138,27 @@ def units(run: GroupsRecord) -> dict[str, Any] | None:
         return None
     rows, left_out = _long(list(run.of_method(run.units, run.leading).rows()))
     decimals = common_decimals(map(spread, rows))
-    shown = [_unit(run, row, decimals) for row in rows]
-    return {"rows": shown, "left_out": left_out}
-
-
-def _unit(run: GroupsRecord, row: dict[str, Any], decimals: int) -> list[str]:
-    return [
-        str(row["label"]),
-        str(row["group"]),
-        *(f"{row[name]:,.6g}" for name in run.data.columns),
-        *(number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)),
-        number(row["shrinkage"], 3),
-    ]
+    shown: dict[str, list[list[str]]] = {}
+    for row in sorted(rows, key=lambda row: str(row["group"])):
+        pair = [f"{row[name]:,.6g}" for name in run.data.columns]
+        estimates = [number(row[key], decimals) for key in ("raw_rate", *_ESTIMATES)]
+        cells = [str(row["label"]), *pair, *estimates, number(row["shrinkage"], 3)]
+        shown.setdefault(str(row["group"]), []).append(cells)
+    by_group = [Group(name, cells) for name, cells in shown.items()]
+    return {"groups": by_group, "left_out": left_out}
 
 
 def predictions(run: GroupsRecord) -> list[Group]:
-    """New units by method, one group of rows a method."""
-    rows = list(run.predictions.rows())
+    """New units by method, one group of rows a unit."""
+    rows, family = list(run.predictions.rows()), FAMILIES[run.data.family]
     decimals = common_decimals(map(spread, rows), 2)
-    return [
-        Group(
-            method_label(method),
-            [_unit(run, row, decimals) for row in rows if row["method"] == method],
-        )
-        for method in dict.fromkeys(row["method"] for row in rows)
-    ]
+    found: dict[str, list[list[str]]] = {}
+    for row in rows:
+        raw = raw_text(family, row, decimals, ", ")
+        unit = f"{row['label']}, {row['group']}: {pair_of(family, row)}{raw}"
+        cells = [method_label(row["method"]), *(number(row[key], decimals) for key in _ESTIMATES)]
+        found.setdefault(unit, []).append([*cells, number(row["shrinkage"], 3)])
+    return [Group(unit, cells) for unit, cells in found.items()]
 
 
 def agreement(run: GroupsRecord) -> list[Group]:
