@@ -94,7 +94,7 @@ def test_the_report_holds_groups_evidence_and_figures(finished):
     headings = [row[0] for row in page.rows if len(row) == 1]
     for start in ("next, a: 4 of 14, raw rate 0.2", "first, new group: 4 of 14, raw rate 0.2"):
         assert sum(heading.startswith(start) for heading in headings) == 1
-    assert page.rows.index(["a"]) < page.rows.index(["b"]) < page.rows.index(["<c>"])
+    assert page.rows.index(["<c>"]) < page.rows.index(["a"]) < page.rows.index(["b"])
 
 
 def test_a_finished_run_is_left_alone(finished):
