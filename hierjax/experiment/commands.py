@@ -120,7 +120,7 @@ def fit(
 
     is_table = out is not None and is_table_file(out)
     if grouped:
-        refuse_for_groups(questions, out, hyper_only, is_table)
+        refuse_for_groups(questions, out, hyper_only, resume)
     questions = dict(questions)
     if (size := questions.pop("next", None)) is not None:
         whole = named.family == "beta_binomial" and float(size).is_integer()
@@ -135,10 +135,10 @@ def fit(
     }
     if questions:
         given["questions"] = questions
-    if hyper_only or is_table:
+    if hyper_only or (is_table and not grouped):
         _fit_tallied(file, named, given, changes, out, resume, hyper_only)
         return
-    if out is not None:
+    if out is not None and not is_table:
         require_directory_name(out, "a directory, or a .csv or .parquet file")
     (fit_and_print if grouped else _fit_in_memory)(file, named, given, changes, out, resume)
 

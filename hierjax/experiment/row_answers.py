@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int64, Shaped
 
-__all__ = ["with_answers"]
+__all__ = ["Pairs", "by_row", "with_answers"]
 
 Pairs = tuple[Shaped[np.ndarray, " pairs"], Shaped[np.ndarray, " pairs"]]
 # Places in the lists of answers, and their longest list of trials: 64 MB at most.
@@ -57,6 +57,27 @@ def with_answers(
     return (
         f"(SELECT *, {found} FROM "
         "(SELECT *, starts[n + 1] + y AS place FROM user_table, answer_lists)) t"
+    )
+
+
+def by_row(database: Any, answers: Mapping[str, Float[np.ndarray, " rows"]]) -> str:
+    """What stands after ``FROM``, as of `with_answers`, for answers of each row by itself.
+
+    Args:
+        database: A connection that holds `user_table`.
+        answers: A value of each row, in the table's order, for each new column.
+
+    Returns:
+        A table of SQL called t.
+    """
+    columns = [f"a{i}" for i in range(len(answers))]
+    values = dict(zip(columns, answers.values(), strict=True))
+    rows = len(next(iter(answers.values())))
+    _copy(database, "answers", {"row_place": np.arange(1, rows + 1), **values})
+    found = ", ".join(f"a.{name}" for name in columns)
+    return (
+        f"(SELECT u.*, {found} FROM (SELECT *, row_number() OVER () AS place FROM user_table) u "
+        "LEFT JOIN answers a ON u.place = a.row_place ORDER BY u.place) t"
     )
 
 

@@ -22,7 +22,7 @@ from hierjax import files
 from hierjax.containers import CONTAINERS
 from hierjax.engine import connect, literal, quoted, reading
 from hierjax.errors import ConfigError, DataError, DataWarning
-from hierjax.experiment.row_answers import Pairs, with_answers
+from hierjax.experiment.row_answers import Pairs, by_row, with_answers
 from hierjax.experiment.table_view import give_types, of_events, of_units
 from hierjax.frames import free_names
 from hierjax.observations import Observations
@@ -106,12 +106,15 @@ class UserTable:
         container = CONTAINERS[self.columns.family]
         return container(values, sizes, weights=weights, source=Source(self.path, str))
 
-    def write(self, out: Path, answers: Mapping[str, Float[np.ndarray, " pairs"]]) -> None:
+    def write(
+        self, out: Path, answers: Mapping[str, Float[np.ndarray, " _"]], rowwise: bool = False
+    ) -> None:
         """Writes the table with answers as further columns, its rows in their order.
 
         Args:
             out: The file, CSV or Parquet by its name.
             answers: A value of each pair for each new column, NaN for an empty cell.
+            rowwise: Whether there is a value of each row, and not of each pair.
 
         Raises:
             DataError: If it cannot be written, or the table is no longer the one that was fitted.
@@ -126,8 +129,12 @@ class UserTable:
             with reading(str(out), "a file that can be written"):
                 if self.is_text and suffix != ".csv":
                     give_types(database, len(self.names))
+                if rowwise:
+                    table = by_row(database, answers)
+                else:
+                    table = with_answers(database, self.pairs, answers)
                 rows = database.execute(
-                    f"COPY (SELECT {columns} FROM {with_answers(database, self.pairs, answers)}) "
+                    f"COPY (SELECT {columns} FROM {table}) "
                     f"TO {literal(str(partial))} ({_FORMATS[suffix]})"
                 ).fetchone()[0]
             if rows != self.units or self.stamps != _stamps([path for path, _, _ in self.stamps]):

@@ -10,6 +10,7 @@ from test_report import Page
 
 import hierjax as hj
 from hierjax.errors import ConfigError
+from hierjax.experiment import commands
 from hierjax.experiment.config import validated
 from hierjax.experiment.found import MethodFits
 from hierjax.experiment.groups.commands import fit_and_print, run_and_print
@@ -126,6 +127,27 @@ def test_a_fit_prints_every_level_and_writes_nothing(tmp_path, capsys):
         assert part in out
     assert "25 %" in out
     assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_a_fit_writes_the_table_with_its_answers(tmp_path, capsys, finished):
+    """Units of different groups with the same counts have answers of their own."""
+    lines = ROWS.splitlines()
+    shuffled = [lines[0], *(lines[i] for i in (4, 1, 6, 5, 3, 2))]
+    (tmp_path / "a.csv").write_text("\n".join(shuffled))
+    path = str(tmp_path / "a.csv")
+    commands.fit(path, COLUMNS, None, [], {}, tmp_path / "out.csv", [], False)
+    assert capsys.readouterr().out.splitlines()[-1] == f"table: {tmp_path / 'out.csv'}"
+    written = rows(tmp_path / "out.csv")
+    answers = {row["e"]: row for row in written}
+    expected = finished[1].of_method(finished[1].units, "quadrature")
+    assert [row["e"] for row in written] == [row.split(",")[0] for row in shuffled[1:]]
+    for row in expected.rows():
+        for name in ("raw_rate", "mean", "sd", "low", "median", "high", "shrinkage"):
+            assert float(answers[row["label"]][name]) == pytest.approx(row[name], rel=1e-6)
+    with pytest.raises(ConfigError, match="expected no file there"):
+        commands.fit(path, COLUMNS, None, [], {}, tmp_path / "out.csv", [], False)
+    with pytest.raises(ConfigError, match="--resume: expected a run's directory"):
+        commands.fit(path, COLUMNS, None, [], {}, tmp_path / "b.csv", [], True)
 
 
 def test_a_method_that_fails_is_told_of(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hierjax.errors import ConfigError
+from hierjax.experiment.table_file import check_target, is_table_file, opened
 
 if TYPE_CHECKING:
     from hierjax.experiment.groups.record import GroupsRecord
@@ -17,7 +18,7 @@ __all__ = ["fit_and_print", "refuse_for_groups", "run_and_print"]
 
 
 def refuse_for_groups(
-    questions: Mapping[str, Any], out: Path | None, hyper_only: bool, is_table: bool
+    questions: Mapping[str, Any], out: Path | None, hyper_only: bool, resume: bool
 ) -> None:
     """Refuses options of ``hierjax fit`` that three levels have no answer to.
 
@@ -25,7 +26,7 @@ def refuse_for_groups(
         questions: What is asked of the units, by the option's name.
         out: Where to write.
         hyper_only: Whether units are to be left out.
-        is_table: Whether `out` names a table.
+        resume: Whether to go on with a run.
 
     Raises:
         ConfigError: If there is one.
@@ -37,10 +38,8 @@ def refuse_for_groups(
         )
     if hyper_only:
         raise ConfigError("--hyper-only: expected no --group, as groups take all units' data")
-    if is_table:
-        raise ConfigError(
-            f"--out {out}: expected a run's directory with --group, found the name of a table"
-        )
+    if resume and (out is None or is_table_file(out)):
+        raise ConfigError(f"--resume: expected a run's directory with --out, found {out or 'none'}")
 
 
 def run_and_print(config: "GroupsConfig", out: Path, resume: bool) -> None:
@@ -83,7 +82,8 @@ def fit_and_print(
         columns: Which of its columns hold what.
         given: The configuration as plain data.
         changes: Changes to it, as ``seed=2``.
-        out: The run's directory; None to write nothing.
+        out: The run's directory, or a file for the table with the units' answers as further
+            columns; None to write nothing.
         resume: Whether to go on with a run that was cut short.
 
     Raises:
@@ -93,8 +93,9 @@ def fit_and_print(
     from hierjax.experiment.loading import with_warnings
     from hierjax.reading import read_table
 
-    if resume and out is None:
-        raise ConfigError("--resume: expected a run's directory with --out, found none")
+    target = out if out is not None and is_table_file(out) else None
+    if target is not None:
+        check_target(target)
     loaded = with_warnings(lambda: read_table(file, columns))
     from hierjax.experiment import terminal
     from hierjax.experiment.config import validated
@@ -107,7 +108,7 @@ def fit_and_print(
     if not isinstance(config, GroupsConfig):
         raise ConfigError("--group: expected no --set that makes this no fit of groups, found one")
     prepared = prepare_groups(config, loaded)
-    if out is None:
+    if out is None or target is not None:
         found = fit_all_groups(prepared, terminal.watch)
         with terminal.watch("answers"):
             record: GroupsRecord | None = answer_groups(prepared, found)
@@ -118,7 +119,13 @@ def fit_and_print(
         return
     terminal.size(record.data, len(record.data), [*record.data.totals().values()] or [0, 0])
     fitted(record, terminal.console())
-    _conclude(record, out)
+    _conclude(record, out if target is None else None)
+    if target is not None and record.leading is not None:
+        units = record.of_method(record.units, record.leading)
+        answers = {name: units[name] for name in [*units][[*units].index("raw_rate") :]}
+        with opened(file, columns) as table:
+            table.write(target, answers, rowwise=True)
+        print(f"table: {target}")
 
 
 def _conclude(record: "GroupsRecord", out: Path | None) -> None:
