@@ -1,7 +1,7 @@
 """Files that hold tables, of any format, as what DuckDB is to be asked for.
 
-A `TableFile` knows its columns; what turns their cells into counts is an expression of SQL that is
-null for a cell that is none.
+A `TableFile` knows its columns; what turns their cells into numbers and text is an expression of
+SQL that is null for a cell that breaks its rule.
 """
 
 import glob
@@ -65,10 +65,6 @@ class TableFile:
         """A column's entries, as SQL; null where one is not of the kind that a rule asks for."""
         return _CELLS[rule](self, name)
 
-    def columns(self) -> list[str]:
-        """All columns, as SQL, in the order of `names`."""
-        return [self._reference(index) for index in range(len(self.names))]
-
     def count(self, name: str) -> str:
         """A column's whole numbers, as SQL; null where a cell holds none."""
         index = text_tables.unique_column(self.names, name, self.place)
@@ -82,7 +78,10 @@ class TableFile:
         if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
             return _count_in_decimal(column)
         if kind == "JSON":
-            return f"CASE WHEN {_is_json_number(column)} THEN {_count_in_text(column)} END"
+            return (
+                f"CASE WHEN {_is_json_number(column)} THEN {_count_in_text(column)} "
+                f"WHEN {_is_json_bit(column)} THEN CAST(CAST({column} AS BOOLEAN) AS BIGINT) END"
+            )
         return "CAST(NULL AS BIGINT)"
 
     def outcome(self, name: str) -> str:
@@ -123,8 +122,11 @@ class TableFile:
         index = text_tables.unique_column(self.names, name, self.place)
         column, kind = self._reference(index), self.types[index]
         if kind == "JSON":
-            is_number = _is_json_number(column)
-            return f"CASE WHEN {is_number} THEN TRY_CAST(CAST({column} AS VARCHAR) AS DOUBLE) END"
+            return (
+                f"CASE WHEN {_is_json_number(column)} "
+                f"THEN TRY_CAST(CAST({column} AS VARCHAR) AS DOUBLE) "
+                f"WHEN {_is_json_bit(column)} THEN CAST(CAST({column} AS BOOLEAN) AS DOUBLE) END"
+            )
         if self.format == "text":
             cell = f"trim({column}, ' \t')"
             is_number = f"regexp_full_match({cell}, '{_DECIMAL}')"
@@ -245,6 +247,10 @@ def _is_compressed(path: Path) -> bool:
 
 def _is_json_number(column: str) -> str:
     return f"json_type({column}) IN ('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
+
+
+def _is_json_bit(column: str) -> str:
+    return f"json_type({column}) = 'BOOLEAN'"
 
 
 def _count_in_text(column: str) -> str:

@@ -1,4 +1,4 @@
-"""Counts from files of tables, with errors that point at the row and the column in the file."""
+"""Units from files of tables, with errors that point at the row and the column in the file."""
 
 import json
 import os

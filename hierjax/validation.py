@@ -29,7 +29,6 @@ __all__ = [
     "Source",
     "checked_alone",
     "checked_columns",
-    "checked_pairs",
     "exact_sum",
     "is_missing",
     "require_own_columns",
@@ -132,15 +131,6 @@ def checked_alone(
     _common_length(checked, source, " and ")
     together(checked, source)
     return checked
-
-
-def checked_pairs(
-    successes: ArrayLike, trials: ArrayLike, source: Source | None = None
-) -> tuple[Int64[np.ndarray, " units"], Int64[np.ndarray, " units"]]:
-    """Counts of units that stand alone; see `hierjax.observations.Observations.pairs`."""
-    from hierjax.counts import Counts
-
-    return Counts.pairs(successes, trials, source)
 
 
 def _common_length(columns: Columns, source: Source, between: str = ", ") -> int:

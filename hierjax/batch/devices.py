@@ -52,7 +52,7 @@ class Places:
         return Mesh(np.array(self.devices), (AXIS,))
 
 
-def places(plan: Plan, data_sets: DataSets, chunk: int | None) -> Places:
+def places(plan: Plan, data_sets: DataSets, chunk: int | None, units: int = 0) -> Places:
     """Chooses devices and chunks for a batch.
 
     Args:
@@ -60,6 +60,7 @@ def places(plan: Plan, data_sets: DataSets, chunk: int | None) -> Places:
         data_sets: The data sets.
         chunk: Data sets of a chunk, rounded up to what devices can share; by default 256 on every
             CPU device, and on accelerators as many as half of their memory holds.
+        units: Units that data sets are filled up to there, if to more than they have.
 
     Returns:
         Where to do it.
@@ -70,7 +71,7 @@ def places(plan: Plan, data_sets: DataSets, chunk: int | None) -> Places:
     """
     devices = available_devices()
     on_cpu = devices[0].platform == "cpu"
-    each, memory = _bytes_each(plan, data_sets), _memory(devices[0])
+    each, memory = _bytes_each(plan, max(units, data_sets.trials.shape[1])), _memory(devices[0])
     needed = len(data_sets) * data_sets.trials.shape[1] * _ANSWER_BYTES
     needed += len(data_sets) * plan.draws * 16
     if (host := _host_memory()) and needed > host:
@@ -97,9 +98,8 @@ def places(plan: Plan, data_sets: DataSets, chunk: int | None) -> Places:
     return Places(devices, size, together, threads)
 
 
-def _bytes_each(plan: Plan, data_sets: DataSets) -> int:
+def _bytes_each(plan: Plan, units: int) -> int:
     """Bytes that a data set of a chunk takes on its device."""
-    units = data_sets.trials.shape[1]
     each = _UNIT_BYTES * units
     if isinstance(plan.method, SAMPLERS):
         each += plan.method.chains * (_SAMPLED_BYTES * units + 32 * plan.method.draws)

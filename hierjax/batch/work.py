@@ -199,6 +199,8 @@ def prepared(
     tails, dtype = (1 - probability("level", level)) / 2, DTYPES[precision]
     if isinstance(method, SAMPLERS) or kept:
         key = require_key(key)
+    if size_class is not None:
+        of_kind("size_class", size_class, SizeClass, "a SizeClass")
     own = SizeClass.of(data_sets)
     size_class = own if size_class is None else own.joined(size_class)
     plan = Plan(method, corrected, few=size_class.few, draws=kept)
@@ -209,7 +211,7 @@ def prepared(
         dtype,
         np.array([tails, 0.5, 1 - tails], dtype),
         _positions(rates, data_sets),
-        places(plan, data_sets, chunk),
+        places(plan, data_sets, chunk, size_class.units),
         size_class,
     )
 

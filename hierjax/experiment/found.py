@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+import jax
 import numpy as np
 
+from hierjax.errors import InferenceError, ModelError
 from hierjax.inference.result import Status
 from hierjax.table import Table
 
@@ -63,6 +65,15 @@ class MethodFits(Generic[AnyFit]):
     fits: dict[str, AnyFit] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     seconds: Stages = field(default_factory=Stages)
+
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """Times what a method does in the block; if it cannot go on, keeps why."""
+        with self.seconds.time(name):
+            try:
+                yield
+            except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
+                self.failures[name] = str(error).partition("\n")[0]
 
     def add(self, name: str, fit: AnyFit) -> bool:
         """Keeps a method's fit, or why there is none; tells whether it found something."""

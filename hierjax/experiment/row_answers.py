@@ -97,7 +97,7 @@ def _joined(
     pairs: Pairs,
     answers: Mapping[str, Float[np.ndarray, " pairs"]],
 ) -> str:
-    """A join, then a sort: for pairs that are too many or too far apart for lists."""
+    """A join, then a sort: for pairs too many or too far apart for lists, or no whole numbers."""
     _copy(database, "answers", {"y": pairs[0], "n": pairs[1], **answers})
     found = ", ".join(f"a.{name}" for name in answers)
     return (

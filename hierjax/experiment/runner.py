@@ -13,7 +13,6 @@ from typing import Any
 import jax
 from jaxtyping import Array, Key
 
-from hierjax.errors import InferenceError, ModelError
 from hierjax.experiment.config import check_questions, load_counts
 from hierjax.experiment.distributions import build_model
 from hierjax.experiment.found import MethodFits
@@ -136,23 +135,19 @@ def fit_all(
     with closing(_Compiling(prepared, with_units)) as compiling:
         for entry in config.methods:
             name = entry.display_name
-            with found.seconds.time(name), watch(name) as progress:
+            with watch(name) as progress, found.attempt(name):
                 compiling.wait(name)
-                try:
-                    result = fit(
-                        prepared.counts,
-                        prepared.model,
-                        entry.settings(),
-                        key=method_key(config.seed, name) if entry.is_sampler else None,
-                        precision=config.precision,
-                        progress=ahead.while_running(progress),
-                        checkpoint=checkpoint and checkpoint(name),
-                    )
-                except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
-                    found.failures[name] = str(error).partition("\n")[0]
-                    continue
-            if found.add(name, result) and isinstance(result.method, Quadrature) and rehearsal:
-                compiling.ahead(rehearsal, result)
+                result = fit(
+                    prepared.counts,
+                    prepared.model,
+                    entry.settings(),
+                    key=method_key(config.seed, name) if entry.is_sampler else None,
+                    precision=config.precision,
+                    progress=ahead.while_running(progress),
+                    checkpoint=checkpoint and checkpoint(name),
+                )
+                if found.add(name, result) and isinstance(result.method, Quadrature) and rehearsal:
+                    compiling.ahead(rehearsal, result)
     return found
 
 

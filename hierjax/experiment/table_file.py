@@ -95,7 +95,7 @@ class UserTable:
                 weights.
 
         Raises:
-            DataError: If there are fewer than two units, or none has trials.
+            DataError: If there are fewer than two units, or none whose size tells anything.
         """
         repeats, weights = self.multiplicity, None
         if not expanded:

@@ -118,7 +118,7 @@ def _one(
     components = _components(family, few, value, size)
     differences = jnp.stack(_moments(few.weights.ravel(), components)) - jnp.stack([mean, sd])
     places, narrow = _places(family, few, components, value, size, levels)
-    unlike = jnp.any(jnp.abs(differences) > _SAME * sd)
+    unlike = ~jnp.all(jnp.abs(differences) <= _SAME * sd)  # or not finite
     return UnitAnswers(mean, sd, family.parameter_at(places), shrinkage), narrow | unlike
 
 

@@ -231,6 +231,22 @@ def test_a_method_that_breaks_does_not_stop_the_others(monkeypatch, tmp_path):
     }
 
 
+def test_settings_share_programs_where_that_costs_little():
+    """Neither of very many data sets, nor beside trials so many that units stay pairs."""
+
+    def shared(data_sets, units, trials):
+        simulate = COVERAGE["simulate"] | {"units": units, "trials": trials}
+        study = prepared(COVERAGE, data_sets=data_sets, simulate=simulate)
+        return study_runner._common_class(study)
+
+    few, many = ({"kind": "fixed", "trials": trials} for trials in (5, 5000))
+    found = shared(20, [5, 30], few)
+    assert (found.units, found.few) == (30, True)
+    assert shared(20, 30, few) is None
+    assert shared(20_000, [5, 30], few) is None
+    assert shared(20, 30, [few, many]) is None
+
+
 @pytest.mark.slow
 def test_calibration_ranks_the_truth_among_draws(tmp_path):
     study = run_study(prepared(CALIBRATION), tmp_path / "run", quiet)

@@ -317,6 +317,14 @@ def test_json_keeps_what_is_nested(tmp_path):
     assert table(tmp_path / "out.parquet")["tags"] == [["a"], []]
 
 
+def test_json_may_write_1_as_true(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"y": true, "e": 2}\n{"y": 4, "e": 2.5}\n{"y": false, "e": 2}\n'
+    )
+    run(tmp_path / "a.jsonl", tmp_path / "out.csv", {"values": "y", "errors": "e"})
+    assert table(tmp_path / "out.csv")["raw_rate"] == [1.0, 4.0, 0.0]
+
+
 @pytest.mark.parametrize("cell", ["", " "])
 def test_a_missing_label_is_named(tmp_path, cell):
     (tmp_path / "a.csv").write_text(f'id,y,n\n"a\nb",1,4\n{cell},1,5\n')

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from hierjax.errors import ConfigError, InferenceError, ModelError, did_you_mean
+from hierjax.errors import ConfigError, did_you_mean
 from hierjax.experiment.config import load_counts, new_units, resolved
 from hierjax.experiment.found import AGREEMENT, HYPER, MethodFits, disagreements, stacked
 from hierjax.experiment.groups.record import GroupsRecord
@@ -118,22 +117,18 @@ def fit_all_groups(
     config, found = prepared.config, MethodFits[GroupFit]()
     for entry in config.methods:
         name = entry.display_name
-        with found.seconds.time(name), watch(name) as progress:
-            try:
-                result = fit_groups(
-                    prepared.data,
-                    prepared.model,
-                    entry.settings(),
-                    key=method_key(config.seed, name) if entry.is_sampler else None,
-                    precision=config.precision,
-                    progress=progress,
-                    checkpoint=checkpoint and checkpoint(name),
-                )
-            except (InferenceError, ModelError, jax.errors.JaxRuntimeError) as error:
-                found.failures[name] = str(error).partition("\n")[0]
-                continue
-        assert isinstance(result, GroupFit)
-        found.add(name, result)
+        with watch(name) as progress, found.attempt(name):
+            result = fit_groups(
+                prepared.data,
+                prepared.model,
+                entry.settings(),
+                key=method_key(config.seed, name) if entry.is_sampler else None,
+                precision=config.precision,
+                progress=progress,
+                checkpoint=checkpoint and checkpoint(name),
+            )
+            assert isinstance(result, GroupFit)
+            found.add(name, result)
     return found
 
 

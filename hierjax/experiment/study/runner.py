@@ -34,7 +34,7 @@ from hierjax.table import Table
 __all__ = ["PreparedStudy", "SettingFits", "first_of", "fit_settings", "prepare_study"]
 
 
-# Units that a study's data sets may be filled up with to share their programs.
+# Units that a study's data sets may have, when all are filled up, to share their programs.
 _MOST_FILLED_UP = 100_000
 
 
@@ -181,11 +181,13 @@ def fit_settings(
 def _common_class(prepared: PreparedStudy) -> SizeClass | None:
     """That of all settings, if filling data sets up takes less time than to compile once more."""
     settings, data_sets = prepared.settings, prepared.config.data_sets
-    units = [setting.units for setting in settings]
-    filled_up = data_sets * (len(units) * max(units) - sum(units))
-    if len(units) == 1 or filled_up > _MOST_FILLED_UP:
+    filled_up = data_sets * len(settings) * max(setting.units for setting in settings)
+    if len(settings) == 1 or filled_up > _MOST_FILLED_UP:
         return None
-    classes = (SizeClass.of(setting.simulate(data_sets).data_sets) for setting in settings)
+    classes = [SizeClass.of(setting.simulate(data_sets).data_sets) for setting in settings]
+    # Pairs of very many trials are no counts of counts, which are far faster.
+    if len({all(each.lengths) for each in classes}) > 1:
+        return None
     return reduce(SizeClass.joined, classes)
 
 
