@@ -177,11 +177,16 @@ class SizeClass(NamedTuple):
     few: bool
 
     @classmethod
-    def of(cls, data_sets: DataSets) -> "SizeClass":
-        """The smallest that holds some data sets."""
+    def of(cls, data_sets: DataSets, pairs: DistinctPairs | None = None) -> "SizeClass":
+        """The smallest that holds some data sets.
+
+        Args:
+            data_sets: The data sets.
+            pairs: Their distinct pairs, where they are known already.
+        """
         return cls(
             data_sets.trials.shape[1],
-            data_sets.distinct().successes.shape[1],
+            (pairs or data_sets.distinct()).successes.shape[1],
             batch_lengths(data_sets.successes, data_sets.trials),
             bool(data_sets.sizes.min() < _FEW),
         )

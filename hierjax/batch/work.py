@@ -54,6 +54,7 @@ class Work:
         rates: Positions of units whose rates are drawn.
         places: Devices, and how many data sets they do at once.
         size_class: How large the arrays are.
+        pairs: Distinct pairs of every data set.
     """
 
     plan: Plan
@@ -64,6 +65,7 @@ class Work:
     rates: tuple[int, ...]
     places: Places
     size_class: SizeClass
+    pairs: DistinctPairs
 
     def run(self, data_sets: DataSets, progress: Progress | None, checkpoint: Path | None) -> Found:
         """All data sets, refining quadrature for those that need it."""
@@ -117,7 +119,7 @@ class Work:
         progress: Progress | None,
     ) -> Found:
         """Some of the data sets, chunk by chunk, those that are done already left out."""
-        pairs, size = data_sets.distinct(self.size_class.pairs), self.places.chunk
+        size = self.places.chunk
 
         def one(start: int) -> Found:
             rows = chosen[start : start + size]
@@ -127,7 +129,7 @@ class Work:
             # The last chunk is filled up by repeating a data set.
             padded = np.pad(rows, (0, size - len(rows)), mode="edge")
             with self.precision():
-                model, arrays = self._arguments(data_sets, pairs, padded)
+                model, arrays = self._arguments(data_sets, padded)
                 found = _chunk(plan, self.places, model, arrays, self.levels)
                 inferred, summary = jax.tree.map(lambda x: np.asarray(x)[: len(rows)], found)
             judged = judge(plan.method, inferred)
@@ -144,13 +146,12 @@ class Work:
                 if progress:
                     progress(min(done * size, len(chosen)), len(chosen))
         inferred, judged, summary = jax.tree.map(lambda *leaves: np.concatenate(leaves), *finished)
-        at = np.arange(len(chosen))[:, None], pairs.position[chosen]
+        at = np.arange(len(chosen))[:, None], self.pairs.position[chosen]
         return inferred, judged, jax.tree.map(lambda values: values[at], summary)
 
     def _arguments(
         self,
         data_sets: DataSets,
-        pairs: DistinctPairs,
         rows: Int[np.ndarray, "batch"],
     ) -> tuple[Model, DataSetArrays]:
         """The model and data sets as compiled code takes them."""
@@ -164,7 +165,7 @@ class Work:
             np.pad(x, filled) if needs_units else x[:, :0]
             for x in (successes, trials, data_sets.present[rows])
         )
-        distinct = (pairs.successes[rows], pairs.trials[rows], pairs.multiplicity[rows])
+        distinct = (x[rows] for x in self.pairs[:3])
         tally = tally_batch(successes, trials, self.dtype, self.size_class.lengths)
         floats: Any = [x.astype(self.dtype) for x in (*distinct, *units, *chosen)]
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(self.key, jnp.asarray(rows))
@@ -201,7 +202,8 @@ def prepared(
         key = require_key(key)
     if size_class is not None:
         of_kind("size_class", size_class, SizeClass, "a SizeClass")
-    own = SizeClass.of(data_sets)
+    pairs = data_sets.distinct(1 if size_class is None else size_class.pairs)
+    own = SizeClass.of(data_sets, pairs)
     size_class = own if size_class is None else own.joined(size_class)
     plan = Plan(method, corrected, few=size_class.few, draws=kept)
     return Work(
@@ -213,6 +215,7 @@ def prepared(
         _positions(rates, data_sets),
         places(plan, data_sets, chunk, size_class.units),
         size_class,
+        pairs,
     )
 
 

@@ -114,7 +114,11 @@ def fit(
     grouped = columns.get("group") is not None
     asked = [_new_unit(text, named.family, grouped) for text in new]
     names: Any = {key: name for key, name in columns.items() if name is not None}
-    from hierjax.experiment.groups.commands import fit_and_print, refuse_for_groups
+    from hierjax.experiment.groups.commands import (
+        fit_and_print,
+        fit_to_file,
+        refuse_for_groups,
+    )
     from hierjax.experiment.run_directory import require_directory_name
     from hierjax.experiment.table_file import is_table_file
 
@@ -135,10 +139,14 @@ def fit(
     }
     if questions:
         given["questions"] = questions
-    if hyper_only or (is_table and not grouped):
+    if grouped and is_table:
+        assert out is not None
+        fit_to_file(file, named, given, changes, out)
+        return
+    if hyper_only or is_table:
         _fit_tallied(file, named, given, changes, out, resume, hyper_only)
         return
-    if out is not None and not is_table:
+    if out is not None:
         require_directory_name(out, "a directory, or a .csv or .parquet file")
     (fit_and_print if grouped else _fit_in_memory)(file, named, given, changes, out, resume)
 

@@ -58,8 +58,7 @@ class FileFit:
                 answers = as_asked(found, config).predict(
                     values, sizes, level=config.level, interval=config.interval
                 )
-                first = [*answers].index("raw_rate")
-                table.write(out, {name: answers[name] for name in [*answers][first:]})
+                table.write(out, table_file.answers_in(answers))
 
     def hyperparameters(self) -> None:
         """Fits methods and prints their hyperparameters; the table's units are only tallied.

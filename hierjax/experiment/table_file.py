@@ -27,10 +27,11 @@ from hierjax.experiment.table_view import give_types, of_events, of_units
 from hierjax.frames import free_names
 from hierjax.observations import Observations
 from hierjax.reading import read_table, refuse_first_wrong_row
+from hierjax.table import Table
 from hierjax.table_columns import TableColumns
 from hierjax.validation import Source
 
-__all__ = ["UserTable", "check_target", "is_table_file", "opened"]
+__all__ = ["UserTable", "answers_in", "check_target", "is_table_file", "opened"]
 
 _FORMATS = {".csv": "FORMAT csv, HEADER true", ".parquet": "FORMAT parquet, COMPRESSION zstd"}
 
@@ -55,6 +56,19 @@ def check_target(out: Path) -> None:
         raise ConfigError(f"--out {out}: expected no file there, found one; choose another name")
     if not out.absolute().parent.is_dir():
         raise ConfigError(f"--out {out}: expected a directory to write it to, found none")
+
+
+def answers_in(table: Table) -> dict[str, np.ndarray]:
+    """The columns of a table of units that no user's table has.
+
+    Args:
+        table: What `Fit.unit_table`, `Fit.predict` or `GroupFit.units` gave.
+
+    Returns:
+        The columns from `raw_rate` on.
+    """
+    names = list(table)
+    return {name: table[name] for name in names[names.index("raw_rate") :]}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from contextlib import nullcontext
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from test_report import Page
 
 import hierjax as hj
-from hierjax.errors import ConfigError
+from hierjax.errors import ConfigError, DataError
 from hierjax.experiment import commands
 from hierjax.experiment.config import validated
 from hierjax.experiment.found import MethodFits
+from hierjax.experiment.groups import commands as commands_of_groups
 from hierjax.experiment.groups.commands import fit_and_print, run_and_print
 from hierjax.experiment.groups.run import OWN, run_groups
 from hierjax.experiment.groups.runner import answer_groups, fit_all_groups, prepare_groups
@@ -148,6 +150,24 @@ def test_a_fit_writes_the_table_with_its_answers(tmp_path, capsys, finished):
         commands.fit(path, COLUMNS, None, [], {}, tmp_path / "out.csv", [], False)
     with pytest.raises(ConfigError, match="--resume: expected a run's directory"):
         commands.fit(path, COLUMNS, None, [], {}, tmp_path / "b.csv", [], True)
+
+
+def test_a_table_that_changes_meanwhile_is_not_written(tmp_path, monkeypatch):
+    """Answers go to rows by their place: of another table they would be others'."""
+    path = tmp_path / "a.csv"
+    path.write_text(ROWS)
+    original = commands_of_groups._answered
+
+    def answered(prepared):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([lines[0], *reversed(lines[1:])]))
+        os.utime(path, (1, 1))  # clocks of files may be too coarse to tell
+        return original(prepared)
+
+    monkeypatch.setattr(commands_of_groups, "_answered", answered)
+    with pytest.raises(DataError, match="expected the 6 rows that were fitted, found others"):
+        commands.fit(str(path), COLUMNS, None, [], {}, tmp_path / "out.csv", [], False)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
 
 
 def test_a_method_that_fails_is_told_of(tmp_path, monkeypatch):

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hierjax.errors import ConfigError
-from hierjax.experiment.table_file import check_target, is_table_file, opened
+from hierjax.experiment.table_file import is_table_file
 
 if TYPE_CHECKING:
     from hierjax.experiment.groups.record import GroupsRecord
+    from hierjax.experiment.groups.runner import PreparedGroups
     from hierjax.experiment.groups.schema import GroupsConfig
     from hierjax.table_columns import TableColumns
 
-__all__ = ["fit_and_print", "refuse_for_groups", "run_and_print"]
+__all__ = ["fit_and_print", "fit_to_file", "refuse_for_groups", "run_and_print"]
 
 
 def refuse_for_groups(
@@ -82,50 +83,88 @@ def fit_and_print(
         columns: Which of its columns hold what.
         given: The configuration as plain data.
         changes: Changes to it, as ``seed=2``.
-        out: The run's directory, or a file for the table with the units' answers as further
-            columns; None to write nothing.
+        out: The run's directory; None to write nothing.
         resume: Whether to go on with a run that was cut short.
 
     Raises:
         HierjaxError: If the input is wrong.
         typer.Exit: If every method failed.
     """
+    prepared = _prepared(file, columns, given, changes)
+    from hierjax.experiment.groups.run import run_groups
+    from hierjax.experiment.terminal import watch
+
+    record = _answered(prepared) if out is None else run_groups(prepared, out, watch, resume)
+    if record is None:
+        print(f"this run is finished already\nreport: {out}/report.html")
+        return
+    _show(record, out)
+
+
+def fit_to_file(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str], out: Path
+) -> None:
+    """Fits three levels to the units in a file, prints, and writes the table with the answers.
+
+    Args:
+        file: The file, or a pattern of files.
+        columns: Which of its columns hold what.
+        given: The configuration as plain data.
+        changes: Changes to it, as ``seed=2``.
+        out: The file to write, CSV or Parquet; it must not be there.
+
+    Raises:
+        HierjaxError: If the input is wrong, the file cannot be written, or the table has changed
+            meanwhile.
+        typer.Exit: If every method failed.
+    """
+    from hierjax.experiment import table_file
+
+    table_file.check_target(out)
+    with table_file.opened(file, columns) as table:
+        record = _answered(_prepared(file, columns, given, changes))
+        _show(record, None)
+        assert record.leading is not None
+        answers = table_file.answers_in(record.of_method(record.units, record.leading))
+        table.write(out, answers, rowwise=True)
+    print(f"table: {out}")
+
+
+def _prepared(
+    file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str]
+) -> "PreparedGroups":
+    """A table and a model, checked; the table first, before anything heavy is imported."""
     from hierjax.experiment.loading import with_warnings
     from hierjax.reading import read_table
 
-    target = out if out is not None and is_table_file(out) else None
-    if target is not None:
-        check_target(target)
     loaded = with_warnings(lambda: read_table(file, columns))
-    from hierjax.experiment import terminal
     from hierjax.experiment.config import validated
-    from hierjax.experiment.groups.run import run_groups
-    from hierjax.experiment.groups.runner import answer_groups, fit_all_groups, prepare_groups
+    from hierjax.experiment.groups.runner import prepare_groups
     from hierjax.experiment.groups.schema import GroupsConfig
-    from hierjax.experiment.groups.terminal import fitted
 
     config = validated(dict(given), "hierjax fit", changes)
     if not isinstance(config, GroupsConfig):
         raise ConfigError("--group: expected no --set that makes this no fit of groups, found one")
-    prepared = prepare_groups(config, loaded)
-    if out is None or target is not None:
-        found = fit_all_groups(prepared, terminal.watch)
-        with terminal.watch("answers"):
-            record: GroupsRecord | None = answer_groups(prepared, found)
-    else:
-        record = run_groups(prepared, out, terminal.watch, resume)
-    if record is None:
-        print(f"this run is finished already\nreport: {out}/report.html")
-        return
+    return prepare_groups(config, loaded)
+
+
+def _answered(prepared: "PreparedGroups") -> "GroupsRecord":
+    from hierjax.experiment.groups.runner import answer_groups, fit_all_groups
+    from hierjax.experiment.terminal import watch
+
+    found = fit_all_groups(prepared, watch)
+    with watch("answers"):
+        return answer_groups(prepared, found)
+
+
+def _show(record: "GroupsRecord", out: Path | None) -> None:
+    """Prints every level, and concludes."""
+    from hierjax.experiment import terminal
+    from hierjax.experiment.groups.terminal import fitted
+
     terminal.size(record.data, len(record.data), [*record.data.totals().values()] or [0, 0])
     fitted(record, terminal.console())
-    _conclude(record, out if target is None else None)
-    if target is not None and record.leading is not None:
-        units = record.of_method(record.units, record.leading)
-        answers = {name: units[name] for name in [*units][[*units].index("raw_rate") :]}
-        with opened(file, columns) as table:
-            table.write(target, answers, rowwise=True)
-        print(f"table: {target}")
+    _conclude(record, out)
 
 
 def _conclude(record: "GroupsRecord", out: Path | None) -> None:
