@@ -2,20 +2,22 @@
 
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
 from hierjax.asked import whole_number
-from hierjax.batch.data_sets import DataSets
+from hierjax.batch.data_sets import DataSets, SizeClass
 from hierjax.batch.plan import SAMPLERS, Plan
 from hierjax.errors import ConfigError
 from hierjax.inference import CollapsedGibbs, Gibbs
 from hierjax.inference.spreading import available_devices
 
-__all__ = ["AXIS", "Places", "places"]
+__all__ = ["AXIS", "Places", "host_memory", "places"]
 
 AXIS = "batch"
 
@@ -23,11 +25,12 @@ AXIS = "batch"
 # for what is long without, many for Gibbs samplers, whose operations have a fixed cost each; few
 # for NUTS, where all wait for the longest trajectory.
 _CHUNK, _TOGETHER, _SAMPLED_TOGETHER = 256, 4, 32
-# Share of the memory that arrays of a chunk may take by default.
+# Share of the memory that a batch may take by default.
 _SHARE = 0.5
-# Bytes of a unit of a data set while its density is looked through for quantiles; of a unit and
-# chain while it is sampled; and of all answers about a unit.
-_UNIT_BYTES, _SAMPLED_BYTES, _ANSWER_BYTES = 1 << 17, 1 << 10, 80
+# Bytes of a node of a component of a unit's density, which is there twice in float32; of a unit
+# and chain while it is sampled; of a draw that is kept; and of all that is given and told of a
+# unit.
+_NODE_BYTES, _SAMPLED_BYTES, _DRAW_BYTES, _ANSWER_BYTES = 8, 1 << 10, 32, 80
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,9 @@ class Places:
         return Mesh(np.array(self.devices), (AXIS,))
 
 
-def places(plan: Plan, data_sets: DataSets, chunk: int | None, units: int = 0) -> Places:
+def places(
+    plan: Plan, data_sets: DataSets, chunk: int | None, size_class: SizeClass | None = None
+) -> Places:
     """Chooses devices and chunks for a batch.
 
     Args:
@@ -60,64 +65,90 @@ def places(plan: Plan, data_sets: DataSets, chunk: int | None, units: int = 0) -
         data_sets: The data sets.
         chunk: Data sets of a chunk, rounded up to what devices can share; by default 256 on every
             CPU device, and on accelerators as many as half of their memory holds.
-        units: Units that data sets are filled up to there, if to more than they have.
+        size_class: How large the arrays are; by default as the data sets are.
 
     Returns:
         Where to do it.
 
     Raises:
-        ConfigError: If the chunk is no whole number above 0, or memory cannot hold it or the
-            answers.
+        ConfigError: If the chunk is no whole number above 0, or memory cannot hold it, a single
+            data set or the answers.
     """
+    size_class = size_class or SizeClass.of(data_sets)
     devices = available_devices()
-    on_cpu = devices[0].platform == "cpu"
-    each, memory = _bytes_each(plan, max(units, data_sets.trials.shape[1])), _memory(devices[0])
-    needed = len(data_sets) * data_sets.trials.shape[1] * _ANSWER_BYTES
-    needed += len(data_sets) * plan.draws * 16
-    if (host := _host_memory()) and needed > host:
+    count, on_cpu = len(devices), devices[0].platform == "cpu"
+    needed = len(data_sets) * (data_sets.trials.shape[1] * _ANSWER_BYTES + plan.draws * 16)
+    if (host := host_memory()) and needed > host:
         raise ConfigError(
             f"data_sets: expected answers that fit into {_gigabytes(host)} of memory, found "
             f"{len(data_sets):,} that need {_gigabytes(needed)}"
         )
-    fitting = max(1, int(memory * _SHARE / each)) if memory else len(data_sets)
+    held, in_work = _bytes_held(plan, size_class), _bytes_in_work(plan, size_class)
+    memory = host / count if on_cpu else _memory(devices[0])
+    memory = memory or math.inf
+    place = f"{_gigabytes(memory)} of {devices[0].device_kind}"
+    if in_work + held > memory:
+        raise ConfigError(
+            f"data_sets: expected each to fit into {place}, found that one of {size_class.units:,} "
+            f"units needs {_gigabytes(in_work + held)}"
+        )
+    threads = max(1, (os.cpu_count() or 1) // count) if on_cpu else 1
+    share = memory * _SHARE
+    threads = int(min(threads, max(1, share / in_work)))
+    if on_cpu:
+        lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
+        most = _SAMPLED_TOGETHER if lockstep else _TOGETHER
+        together = int(min(most, max(1, share / (threads * in_work))))
+        fitting = min(_CHUNK, max(1, share / (threads * held)))
+    else:
+        together, fitting = 0, max(1, share / (held + in_work))
     if chunk is None:
-        most = _CHUNK if on_cpu else fitting
-        size = min(most * len(devices), fitting * len(devices), len(data_sets))
+        size = int(min(fitting * count, len(data_sets)))
     else:
         size = whole_number("chunk", chunk)
-        if memory and size * each > memory * len(devices):
+    per_device = math.ceil(size / count)
+    together = together or per_device
+    per_device = math.ceil(per_device / together) * together
+    if chunk is not None:
+        needed = threads * (per_device * held + together * in_work)
+        if needed > memory:
             raise ConfigError(
-                f"chunk: expected data sets that fit into {_gigabytes(memory)} of "
-                f"{devices[0].device_kind}, found {size:,} that need {_gigabytes(size * each)}"
+                f"chunk: expected data sets that fit into {place}, found {size:,} that need "
+                f"{_gigabytes(needed)}"
             )
-    per_device = math.ceil(size / len(devices))
-    in_lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
-    together = (_SAMPLED_TOGETHER if in_lockstep else _TOGETHER) if on_cpu else per_device
-    size = math.ceil(per_device / together) * together * len(devices)
-    threads = max(1, (os.cpu_count() or 1) // len(devices)) if on_cpu else 1
-    return Places(devices, size, together, threads)
+    return Places(devices, per_device * count, together, threads)
 
 
-def _bytes_each(plan: Plan, units: int) -> int:
-    """Bytes that a data set of a chunk takes on its device."""
-    each = _UNIT_BYTES * units
+def _bytes_held(plan: Plan, size_class: SizeClass) -> int:
+    """Bytes that a data set of a chunk takes from beginning to end."""
+    found = size_class.units * _ANSWER_BYTES
     if isinstance(plan.method, SAMPLERS):
-        each += plan.method.chains * (_SAMPLED_BYTES * units + 32 * plan.method.draws)
-    return each
+        found += plan.method.chains * plan.method.draws * _DRAW_BYTES
+    return found
 
 
-def _memory(device: jax.Device) -> float | int:
-    """Bytes that a device has; zero if it cannot be told."""
-    if device.platform == "cpu":
-        return _host_memory()
+def _bytes_in_work(plan: Plan, size_class: SizeClass) -> int:
+    """Bytes that it takes while it is done."""
+    found = size_class.pairs * plan.components * plan.nodes * _NODE_BYTES
+    if isinstance(plan.method, SAMPLERS):
+        found = max(found, plan.method.chains * size_class.units * _SAMPLED_BYTES)
+    return found
+
+
+def _memory(device: jax.Device) -> int:
+    """Bytes that an accelerator has; zero if it cannot be told."""
     return (device.memory_stats() or {}).get("bytes_limit", 0)
 
 
-def _host_memory() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return 0.0
+def host_memory() -> int:
+    """Bytes of memory that this process may use; zero if that cannot be told."""
+    found = []
+    with suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):
+            found.append(int(Path(limit).read_text()))
+    return min(found, default=0)
 
 
 def _gigabytes(size: float | int) -> str:

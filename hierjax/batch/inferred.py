@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from hierjax import lattice
 from hierjax.batch.drawn import chains_of, evenly_spaced, independent_draws, rates_given
-from hierjax.batch.plan import SAMPLERS, DataSetArrays, Plan
+from hierjax.batch.plan import AROUND_ESTIMATE, SAMPLERS, DataSetArrays, Plan
 from hierjax.inference import Moments, Quadrature, Type2MLE
 from hierjax.inference.boundary import boundary_posterior
 from hierjax.inference.moments import estimate
@@ -26,9 +26,8 @@ __all__ = ["STATUSES", "Inferred", "infer"]
 STATUSES = tuple(Status)
 # Rows of a lattice on which modes are sought; the others' are interpolated.
 _PLACING = 12
-# Nodes of the product rule over a point estimate's error, and log-concentrations that are told
-# apart from no and from complete pooling.
-_ROWS, _COLUMNS, _SPARSEST, _POOLED = 32, 8, -30.0, 36.0
+# Log-concentrations that are told apart from no and from complete pooling.
+_SPARSEST, _POOLED = -30.0, 36.0
 # How often an interval that holds a quantile of logit_mean is halved, and how many standard
 # deviations it reaches at first.
 _HALVINGS, _REACH = 20, 30.0
@@ -199,7 +198,7 @@ def _by_point(
         return RowMixture.at(eta), told
     posterior = jax.tree.map(
         partial(jnp.where, is_pooled),
-        boundary_posterior(model, data.tally, eta[0], _ROWS, _COLUMNS),
+        boundary_posterior(model, data.tally, eta[0], *AROUND_ESTIMATE),
         _around(eta, covariance),
     )
     draws = _draws_around(posterior, key, plan.draws)
@@ -214,7 +213,7 @@ def _around(eta: Float[Array, "2"], covariance: Float[Array, "2 2"]) -> HyperPos
     (a, b), (_, d) = covariance
     root = jnp.array([[b / jnp.sqrt(d), jnp.sqrt(a - b * b / d)], [jnp.sqrt(d), 0.0]])
     root = jnp.where(jnp.all(jnp.isfinite(root)), root, 0.0)
-    (x, across), (z, along) = map(np.polynomial.hermite_e.hermegauss, (_ROWS, _COLUMNS))
+    (x, across), (z, along) = map(np.polynomial.hermite_e.hermegauss, AROUND_ESTIMATE)
     nodes = jnp.asarray(np.stack(np.meshgrid(x, z, indexing="ij"), axis=-1), eta.dtype)
     weights = np.outer(across / across.sum(), along / along.sum())
     moved = eta + nodes @ root.T

@@ -8,10 +8,15 @@ from jaxtyping import Float, Key
 from hierjax.errors import ConfigError
 from hierjax.inference import NUTS, CollapsedGibbs, Gibbs, Method, Moments, Quadrature, Type2MLE
 from hierjax.tally import TallyArrays
+from hierjax.units.row_mixture import NODES_OF_DRAWS, STRIPS, THREE
 
-__all__ = ["SAMPLERS", "DataSetArrays", "Plan", "check_draws"]
+__all__ = ["AROUND_ESTIMATE", "SAMPLERS", "DataSetArrays", "Plan", "check_draws"]
 
 SAMPLERS = (NUTS, Gibbs, CollapsedGibbs)
+# Rows and columns of the product rule over a point estimate's error.
+AROUND_ESTIMATE = 32, 8
+# Nodes of a unit's density where data sets have few units, and otherwise.
+_FINE, _COARSE = 128, 40
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,22 @@ class Plan:
     columns: int = 0
     few: bool = False
     draws: int = 0
+
+    @property
+    def components(self) -> int:
+        """Distributions that a unit's posterior is a mixture of."""
+        if isinstance(self.method, SAMPLERS):
+            rows, columns = STRIPS, NODES_OF_DRAWS
+        elif isinstance(self.method, Quadrature):
+            rows, columns = self.rows or self.method.rows, self.columns or self.method.columns
+        else:
+            return AROUND_ESTIMATE[0] * AROUND_ESTIMATE[1] if self.corrected else 1
+        return rows * (columns if self.few else THREE)
+
+    @property
+    def nodes(self) -> int:
+        """Nodes of each unit's density."""
+        return _FINE if self.few else _COARSE
 
 
 class DataSetArrays(NamedTuple):

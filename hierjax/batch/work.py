@@ -34,9 +34,6 @@ __all__ = ["Found", "Work", "prepared"]
 
 # Exact to some 1e-5 posterior standard deviations where the error estimate is below its tolerance.
 _LEAN = Quadrature(rows=24, columns=16, tolerance=0.03)
-# Nodes of a unit's density where data sets have few units, and otherwise.
-_FINE, _COARSE = 128, 40
-
 
 Found = tuple[Inferred, Judged, UnitSummary]
 
@@ -82,7 +79,9 @@ class Work:
                 break
             rows, columns = method.rows << refinement, method.columns << refinement
             plan = replace(self.plan, rows=rows, columns=columns)
-            finer = self._pass(data_sets, again, plan, parts, f"finer{refinement}", None)
+            finer = self._finer(plan, data_sets)._pass(
+                data_sets, again, plan, parts, f"finer{refinement}", None
+            )
             for old, new in zip(*map(jax.tree.leaves, (found, finer)), strict=True):
                 old[again] = new
         return found
@@ -97,6 +96,14 @@ class Work:
         if not isinstance(method, Quadrature):
             return self.plan
         return replace(self.plan, rows=method.rows, columns=method.columns)
+
+    def _finer(self, plan: Plan, data_sets: DataSets) -> "Work":
+        """The same where each data set takes more memory: no more of them at once than fit."""
+        fitting = places(plan, data_sets, None, self.size_class)
+        chunk = min(self.places.chunk, fitting.chunk)
+        if fitting.together >= self.places.together and fitting.threads >= self.places.threads:
+            return self
+        return replace(self, places=places(plan, data_sets, chunk, self.size_class))
 
     def _identity(self, data_sets: DataSets) -> str:
         data = (data_sets.successes, data_sets.trials, data_sets.sizes)
@@ -213,7 +220,7 @@ def prepared(
         dtype,
         np.array([tails, 0.5, 1 - tails], dtype),
         _positions(rates, data_sets),
-        places(plan, data_sets, chunk, size_class.units),
+        places(plan, data_sets, chunk, size_class),
         size_class,
         pairs,
     )
@@ -250,9 +257,8 @@ def _chunk(
         model: Model, levels: Float[Array, "levels"], data: DataSetArrays
     ) -> tuple[Inferred, UnitSummary]:
         rows, inferred = infer(plan, model, data, levels)
-        nodes = _FINE if plan.few else _COARSE
         family = cast(BetaBinomial, model.family)
-        return inferred, unit_summary(family, rows, data.successes, data.trials, levels, nodes)
+        return inferred, unit_summary(family, rows, data.successes, data.trials, levels, plan.nodes)
 
     def share(
         model: Model, levels: Float[Array, "levels"], data: DataSetArrays

@@ -17,21 +17,24 @@ from hierjax import lattice
 from hierjax.families.beta_binomial import BetaBinomial, Population
 from hierjax.posterior import HyperPosterior
 
-__all__ = ["RowMixture", "UnitSummary", "unit_summary"]
+__all__ = ["NODES_OF_DRAWS", "STRIPS", "THREE", "RowMixture", "UnitSummary", "unit_summary"]
 
 # Gauss-Hermite's nodes and weights for a normal distribution.
 _NODES, _SHARES = (-(3.0**0.5), 0.0, 3.0**0.5), (1 / 6, 2 / 3, 1 / 6)
+THREE = len(_NODES)
 # How many standard deviations nodes of a unit's density reach beyond exponential tails of so
 # many lengths, and how many widths of the narrowest Beta that counts their stretching has.
 _REACH, _LENGTHS, _STRETCH = 5.0, 8.0, 3.0
 _COUNTS = 1e-9
 # How coarse three nodes are, and the columns of a lattice; see `RowMixture`.
-_THREE, _COLUMNS = 1.0, 0.1
-# Strips that stand for draws.
-_STRIPS = 24
+_OF_THREE, _OF_COLUMNS = 1.0, 0.1
+# Strips that stand for draws, and nodes in each where columns are kept.
+STRIPS, NODES_OF_DRAWS = 24, 32
 # The least variance of a Beta's log-odds, and how often a step of the lattice is halved to find a
 # quantile.
 _NARROWEST, _HALVINGS = 1e-10, 16
+# The variance of nodes below which they do not differ.
+_SPREADLESS = 1e-6
 
 
 class RowMixture(NamedTuple):
@@ -90,11 +93,11 @@ class RowMixture(NamedTuple):
         center, variance, away = moments(u)
         mean, mean_variance, _ = moments(jax.nn.sigmoid(u))
         nodes = away / jnp.sqrt(jnp.maximum(variance, tiny))[:, None]
-        coarseness = _COLUMNS
+        coarseness = _OF_COLUMNS
         if not by_columns:
             skewness = jnp.sum(shares * nodes**3, axis=1, keepdims=True)
             hermite = jnp.array(_NODES, u.dtype)
-            nodes, coarseness = hermite + skewness / 6 * (hermite**2 - 1), _THREE
+            nodes, coarseness = hermite + skewness / 6 * (hermite**2 - 1), _OF_THREE
             shares = jnp.broadcast_to(jnp.array(_SHARES, u.dtype), nodes.shape)
         rows = (weights, jnp.exp(-w), center, variance, mean, mean_variance)
         return cls(*rows, nodes, shares, coarseness)
@@ -104,22 +107,32 @@ class RowMixture(NamedTuple):
         """Draws, in strips of equal number by log-concentration, each of which is a row.
 
         What is lost is the log-concentration's variance within strips: with 24 of them some 1.5 %
-        of it, in the tails; see `hierjax.posterior.merge`.
+        of it, in the tails; see `hierjax.posterior.merge`. Columns are means of a row's draws in
+        parts of equal number, stretched to the row's variance.
 
         Args:
             points: Working coordinates.
             by_columns: As for `of_lattice`.
         """
-        strips = min(_STRIPS, len(points))
-        ordered = points[jnp.argsort(points[:, 1])]
-        # Of a number that strips do not divide, evenly spaced draws are left out.
-        size = strips * (len(points) // strips)
-        chosen = np.linspace(0, len(points) - 1, size).round().astype(int)
-        rows = ordered[chosen].reshape(strips, -1, 2)
-        middle = -jnp.log(jnp.mean(jnp.exp(-rows[..., 1]), axis=1, keepdims=True))
-        rows = rows.at[..., 1].set(jnp.broadcast_to(middle, rows.shape[:2]))
-        weights = jnp.full(rows.shape[:2], 1 / size, points.dtype)
-        return cls.of_lattice(HyperPosterior(rows, weights), by_columns)
+        strips = _in_parts(points[jnp.argsort(points[:, 1])], STRIPS)
+        middle = -jnp.log(jnp.mean(jnp.exp(-strips[..., 1]), axis=1, keepdims=True))
+        rows = strips.at[..., 1].set(jnp.broadcast_to(middle, strips.shape[:2]))
+        weights = jnp.full(rows.shape[:2], 1 / rows[..., 0].size, points.dtype)
+        found = cls.of_lattice(HyperPosterior(rows, weights), by_columns)
+        if not by_columns:
+            return found
+        parts = jax.vmap(lambda row: _in_parts(row, NODES_OF_DRAWS))(jnp.sort(found.nodes, axis=1))
+        nodes = parts.mean(axis=2)
+        nodes /= jnp.sqrt(jnp.maximum(jnp.mean(nodes**2, axis=1, keepdims=True), _SPREADLESS))
+        return found._replace(nodes=nodes, shares=jnp.full_like(nodes, 1 / nodes.shape[1]))
+
+
+def _in_parts(values: Float[Array, "many *rest"], parts: int) -> Float[Array, "parts each *rest"]:
+    """Values in parts of equal number; evenly spaced ones are left out where they do not divide."""
+    parts = min(parts, len(values))
+    size = parts * (len(values) // parts)
+    chosen = np.linspace(0, len(values) - 1, size).round().astype(int)
+    return values[chosen].reshape(parts, -1, *values.shape[1:])
 
 
 class UnitSummary(NamedTuple):

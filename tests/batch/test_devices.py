@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import hierjax as hj
+from hierjax.batch import devices
 from hierjax.batch.devices import places
 from hierjax.batch.plan import Plan
+from hierjax.errors import ConfigError
 
 PROGRAM = """
 import sys
@@ -64,3 +66,19 @@ def test_chunks_are_what_devices_can_share(method):
         chosen = places(Plan(method), data, chunk)
         assert chosen.chunk % (chosen.together * len(chosen.devices)) == 0
         assert chosen.chunk >= (chunk or 1)
+
+
+@pytest.mark.parametrize("method", [hj.Quadrature(), hj.Gibbs(), hj.NUTS()])
+def test_units_in_work_fit_into_memory(method, monkeypatch):
+    """Data sets of few units and of many: each has few nodes, or few data sets are in work."""
+    monkeypatch.setattr(devices, "host_memory", lambda: 1 << 30)
+    data = hj.DataSets(np.ones((1000, 3), int), np.full((1000, 3), 2))
+    for few in (True, False):
+        plan = Plan(method, few=few)
+        for units in (3, 30, 100):
+            size_class = hj.SizeClass(units, units, (0, 0, 0), few)
+            chosen = places(plan, data, None, size_class)
+            nodes = chosen.threads * chosen.together * units * plan.components * plan.nodes
+            assert nodes * 8 <= 1 << 29
+        with pytest.raises(ConfigError, match=r"expected each to fit into 1\.0 GiB"):
+            places(plan, data, None, hj.SizeClass(10**6, 10**6, (0, 0, 0), few))

@@ -11,11 +11,11 @@ import pytest
 from scipy import stats
 
 import hierjax as hj
+from hierjax.batch.devices import host_memory
 from hierjax.errors import ConfigError
 from hierjax.experiment.config import validated
 from hierjax.experiment.study import comparison as study_comparison
 from hierjax.experiment.study import runner as study_runner
-from hierjax.experiment.study.limits import host_memory
 from hierjax.experiment.study.run import OWN, run_study
 from hierjax.experiment.study.runner import prepare_study
 from hierjax.studies.comparison import COLUMNS, Comparison

@@ -1,20 +1,17 @@
 """What a study may ask for, checked before it begins: draws that methods have, and memory."""
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
-from hierjax.batch import DataSets
-from hierjax.batch.devices import places
+from hierjax.batch import DataSets, SizeClass
+from hierjax.batch.devices import host_memory, places
 from hierjax.batch.plan import Plan, check_draws
 from hierjax.errors import ConfigError
 from hierjax.experiment.study.schema import CalibrationConfig, StudyConfig
 from hierjax.experiment.study.settings import Setting
 
-__all__ = ["host_memory", "require_draws", "require_memory"]
+__all__ = ["require_draws", "require_memory"]
 
 # Bytes of a unit of a data set: counts and truth while they are made, and the answers of a method.
 _SIMULATED, _ANSWERS = 96, 80
@@ -62,15 +59,6 @@ def require_memory(config: StudyConfig, settings: Sequence[Setting]) -> None:
     zeros = np.zeros((1, units), np.int64)
     for entry in config.methods:
         corrected = entry.correction == "corrected"
-        places(Plan(entry.settings(), corrected), DataSets(zeros, zeros), config.chunk)
-
-
-def host_memory() -> int:
-    """Bytes of memory that this process may use; zero if that cannot be told."""
-    found = []
-    with suppress(AttributeError, ValueError, OSError):
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with suppress(OSError, ValueError):
-            found.append(int(Path(limit).read_text()))
-    return min(found, default=0)
+        size_class = SizeClass(units, units, (0, 0, 0), few=False)
+        plan = Plan(entry.settings(), corrected)
+        places(plan, DataSets(zeros, zeros), config.chunk, size_class)
