@@ -34,7 +34,7 @@ class Regions:
         return len(self.names)
 
 
-def read_regions(path: str | Path, name: str | None = None) -> Regions:
+def read_regions(path: str | Path, name: str | None = None, *, downward: bool = False) -> Regions:
     """Reads the polygons of a GeoJSON FeatureCollection or a TopoJSON Topology.
 
     Of a topology's objects the one with the most polygons is taken: of a nation, its states and
@@ -45,6 +45,8 @@ def read_regions(path: str | Path, name: str | None = None) -> Regions:
     Args:
         path: The file.
         name: The property that names a region; by default its ``id``.
+        downward: Whether the second coordinate grows downwards, as in files that are projected to
+            a screen; it is turned round.
 
     Returns:
         The regions that have polygons; several features of one name are one region.
@@ -89,7 +91,8 @@ def read_regions(path: str | Path, name: str | None = None) -> Regions:
         raise DataError(f"{path}: expected a whole {kind}, found it broken ({error!r})") from None
     if not found:
         raise DataError(f"{path}: expected polygons, found none")
-    return Regions(tuple(found), tuple(tuple(rings) for rings in found.values()))
+    turn = np.array([1.0, -1.0 if downward else 1.0])
+    return Regions(tuple(found), tuple(tuple(ring * turn for ring in x) for x in found.values()))
 
 
 def _name(feature: Mapping[str, Any], name: str | None, place: str) -> str:

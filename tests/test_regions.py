@@ -93,6 +93,14 @@ def test_both_formats_hold_the_same_shapes(tmp_path, given):
     assert by_name.names == ("left", "right")
 
 
+def test_a_screen_grows_downwards(tmp_path):
+    path = written(tmp_path, TOPOJSON)
+    for turned, ring in zip(
+        read_regions(path, downward=True).rings[0], read_regions(path).rings[0], strict=True
+    ):
+        np.testing.assert_array_equal(turned, ring * [1, -1])
+
+
 def test_without_a_transform_arcs_hold_positions(tmp_path):
     given = {key: value for key, value in TOPOJSON.items() if key != "transform"}
     given["arcs"] = [*ARCS, HOLE, ISLAND]

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from pydantic import StrictBool
+
 from hierjax.experiment.schema_base import Strict, Text
 from hierjax.observations import Observations
 from hierjax.regions import Regions, matched, read_regions
@@ -19,6 +21,8 @@ class MapConfig(Strict):
     """File of GeoJSON or TopoJSON; a relative path starts at the configuration."""
     id: Text | None = None
     """Property that names a region as units are labelled; by default its id."""
+    downward: StrictBool = False
+    """Whether the second coordinate grows downwards, as in files projected to a screen."""
 
 
 def load_map(config: "Config", counts: Observations) -> tuple[Regions | None, tuple[str, ...]]:
@@ -29,7 +33,7 @@ def load_map(config: "Config", counts: Observations) -> tuple[Regions | None, tu
     """
     if config.map is None:
         return None, ()
-    regions = read_regions(config.map.path, config.map.id)
+    regions = read_regions(config.map.path, config.map.id, downward=config.map.downward)
     _, missing = matched(regions, counts.labels.tolist(), config.map.path)
     if not missing:
         return regions, ()
