@@ -1,10 +1,12 @@
 """GroupFit: units in labs, labs in a population of labs, and what is asked of all three."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from statistics import NormalDist
 from typing import ClassVar, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -12,14 +14,14 @@ from hierjax.asked import probability
 from hierjax.entries import Source
 from hierjax.errors import DataError, InferenceError
 from hierjax.families import FAMILIES, AnyFamily
-from hierjax.fitted import Precision
+from hierjax.fitted import DTYPES, Precision
 from hierjax.given_units import checked_units
 from hierjax.inference.convergence import effective_sample_sizes
 from hierjax.inference.result import Status
 from hierjax.levels.answers import lab_columns
 from hierjax.levels.labs import Labs
 from hierjax.levels.methods import GroupProblem
-from hierjax.levels.model import TOP, GroupModel
+from hierjax.levels.model import TOP, GroupHyperprior, GroupModel
 from hierjax.levels.new_units import mixtures_of, new_unit_answers
 from hierjax.levels.result import GroupResult
 from hierjax.levels.units import UnitAnswers, unit_answers
@@ -218,8 +220,8 @@ class GroupFit:
 
         Raises:
             DataError: If there is no such group, or the data break a rule.
-            InferenceError: If the method failed, or quadrature did not find the group of a unit
-                that is too unlike all others.
+            InferenceError: If the method failed, or the group of a unit that is too unlike all
+                others was not found: from draws, and otherwise even by fitting again with it.
             ConfigError: If the level is not inside (0, 1).
 
         Example:
@@ -245,11 +247,33 @@ class GroupFit:
         found = new_unit_answers(
             family,
             *(self.labs, self.result, None if is_new else place, pair, _levels(level)),
+            self._with_unit,
         )
         raw = family.on_host.raw(*pair)
         labels = np.broadcast_to(np.asarray(label, str), count)
         given = dict(zip(data.columns, pair, strict=True))
         return Table({"label": labels, "group": names, **given, "raw_rate": raw, **_columns(found)})
+
+    def _with_unit(self, value: Real, size: Real, place: int | None) -> tuple[GroupResult, int]:
+        """The result with a unit appended, under the same hyperprior, and its group's position.
+
+        Raises:
+            InferenceError: If the method does not converge then.
+        """
+        label, names = f"{max(self.data.labels)}~", self.labs.names
+        name = f"{names[-1]}~" if place is None else str(names[place])
+        labs = Labs.of(self.data.append(label, value, size, group=name))
+        dtype = DTYPES[self.precision]
+        with jax.enable_x64(self.precision == "float64"):
+            prior = GroupProblem(self.model, self._family, self.labs, dtype).prior()
+            model = replace(self.model, hyperprior=GroupHyperprior.of_numbers(prior))
+            found = self.method.run(GroupProblem(model, self._family, labs, dtype))
+        if found.status not in (Status.CONVERGED, Status.BOUNDARY):
+            raise InferenceError(
+                f"new unit of {value:g} and {size:g}: it is too unlike all others, and with it "
+                f"{self.method.name} ended as {found.status.value}: {found.message}"
+            )
+        return found, int(np.searchsorted(labs.names, name))
 
 
 def _columns(found: UnitAnswers) -> dict[str, np.ndarray]:

@@ -51,22 +51,26 @@ class _Normals(NamedTuple):
     concentrations: Float[Array, "others 2"]
 
 
-def _smoothed(posterior: TopPosterior, block: int) -> Float[np.ndarray, "nodes 2"]:
-    """Means of the nodes, and widths between which they leave no gaps."""
+def _smoothed(
+    posterior: TopPosterior, block: int
+) -> tuple[Float[np.ndarray, "nodes 2"], Float[np.ndarray, "rows columns columns"]]:
+    """Means of nodes with widths that leave no gaps; what takes weights in each row to theirs."""
     found = posterior.blocks[block]
-    width = np.hypot(found.points[..., 1], found.step[:, None])
-    return np.stack([found.points[..., 0], width], axis=-1).reshape(-1, 2)
+    sd, size = found.points[..., 1], found.points.shape[1]
+    narrow = sd[:, 0] < found.step
+    width = np.where(narrow[:, None], np.hypot(sd, found.step[:, None]), sd)
+    matrices = np.where(narrow[:, None, None], density_coefficients(size), np.eye(size))
+    return np.stack([found.points[..., 0], width], axis=-1).reshape(-1, 2), matrices
 
 
 def _interpolated(
-    weights: Float[Array, "nodes others"], shape: tuple[int, int, int, int]
+    weights: Float[Array, "nodes others"],
+    left: Float[Array, "rows columns columns"],
+    right: Float[Array, "rows2 columns2 columns2"],
 ) -> Float[Array, "nodes others"]:
     """Weights of nodes as those of normals about them; both blocks have rows and columns."""
-    each = weights.reshape(shape)
-    left, right = (
-        jnp.asarray(density_coefficients(size), weights.dtype) for size in (shape[1], shape[3])
-    )
-    return jnp.einsum("ab,rbsc,dc->rasd", left, each, right).reshape(weights.shape)
+    each = weights.reshape(*left.shape[:2], *right.shape[:2])
+    return jnp.einsum("rab,rbsc,sdc->rasd", left, each, right).reshape(weights.shape)
 
 
 def _populations(
@@ -74,14 +78,15 @@ def _populations(
     weights: Float[Array, "nodes others"],
     locations: Float[Array, "nodes 2"],
     concentrations: Float[Array, "others 2"],
-    shape: tuple[int, int, int, int],
+    left: Float[Array, "rows columns columns"],
+    right: Float[Array, "rows2 columns2 columns2"],
 ) -> Float[Array, "labs nodes others"]:
     """Each lab's population as all other labs show it, as weights of normals."""
 
     def lab(each: Surface) -> Float[Array, "nodes others"]:
         value = jnp.exp(log_integrals(each, locations, concentrations))
         known = value > 1.5 * FLOOR[np.dtype(value.dtype)]
-        return _interpolated(jnp.where(known, weights / value, 0.0), shape)
+        return _interpolated(jnp.where(known, weights / value, 0.0), left, right)
 
     return jax.lax.map(lab, surface)
 
@@ -104,8 +109,7 @@ def _evidence(
     return jax.lax.map(lab, (surface, seen))
 
 
-_interpolated_compiled = jax.jit(_interpolated, static_argnums=1)
-_populations_compiled = jax.jit(_populations, static_argnums=4)
+_interpolated_compiled, _populations_compiled = jax.jit(_interpolated), jax.jit(_populations)
 
 
 @jax.jit
@@ -156,7 +160,9 @@ def _settled(
         if turn < _PASSES - 1:
             reach = narrowed(u, lengths, w, heights, mass)
     total = mass.sum(axis=(1, 2))
-    return LabPosteriors(u, w, mass / total[:, None, None], total, rows, columns)
+    # Where nodes miss a lab altogether its total says so.
+    weights = mass / np.where(total > 0, total, 1.0)[:, None, None]
+    return LabPosteriors(u, w, weights, total, rows, columns)
 
 
 def lab_posteriors(
@@ -173,19 +179,17 @@ def lab_posteriors(
     Returns:
         In the labs' order.
     """
-    smooth = [_smoothed(posterior, i) for i in range(2)]
+    smooth, matrices = zip(*(_smoothed(posterior, i) for i in range(2)), strict=True)
     ranges = [_range(posterior, i, smooth[i]) for i in range(2)]
-    arrays: list[Any] = [
-        np.asarray(x, level.dtype)
-        for x in (posterior.weights, *(block.nodes for block in posterior.blocks), *smooth)
-    ]
-    shape = _shape(posterior)
+    nodes = (block.nodes for block in posterior.blocks)
+    given = (posterior.weights, *nodes, *matrices, *smooth)
+    arrays: list[Any] = [np.asarray(x, level.dtype) for x in given]
 
     def one(chunk: Chunk, size: int) -> LabPosteriors:
         surface: Surface = jax.tree.map(lambda x: x[chunk.positions], level.every)
         before = surface if seen is None else jax.tree.map(lambda x: x[chunk.positions], seen)
-        weights = _populations_compiled(before, *arrays[:3], shape)
-        normals = _Normals(weights, arrays[3], arrays[4])
+        weights = _populations_compiled(before, *arrays[:5])
+        normals = _Normals(weights, *arrays[5:])
 
         def likelihood(points: np.ndarray) -> np.ndarray:
             values = log_likelihoods(family, chunk, points)
@@ -208,12 +212,6 @@ def lab_posteriors(
     return merged
 
 
-def _shape(posterior: TopPosterior) -> tuple[int, int, int, int]:
-    """Rows and columns of both blocks."""
-    first, second = (block.points.shape[:2] for block in posterior.blocks)
-    return first[0], first[1], second[0], second[1]
-
-
 def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
     """The population of labs: the posterior of a lab of which nothing is known.
 
@@ -224,15 +222,15 @@ def new_lab(posterior: TopPosterior, dtype: type) -> LabPosteriors:
     Returns:
         Of one lab.
     """
-    smooth = [_smoothed(posterior, i) for i in range(2)]
+    smooth, matrices = zip(*(_smoothed(posterior, i) for i in range(2)), strict=True)
     (low, high), rows = (_range(posterior, i, smooth[i]) for i in range(2))
-    arrays: list[Any] = [np.asarray(x, dtype) for x in (posterior.weights[None], *smooth)]
+    arrays: list[Any] = [np.asarray(x, dtype) for x in (posterior.weights, *matrices, *smooth)]
     with jax.enable_x64(True):
-        weights = _interpolated_compiled(arrays[0][0], _shape(posterior))[None]
+        weights = _interpolated_compiled(*arrays[:3])[None]
         reach = Reach(
             even(*np.array(rows)[:, None]),
             np.array([rows]),
             even(*np.broadcast_to(np.array([low, high])[:, None, None], (2, 1, 2))),
         )
-        normals = _Normals(weights, arrays[1], arrays[2])
+        normals = _Normals(weights, *arrays[3:])
         return _settled(reach, normals, lambda points: np.ones(points.shape[:-1]), dtype, _MORE)

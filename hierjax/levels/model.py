@@ -95,6 +95,13 @@ class GroupHyperprior:
             if scale is not None and not (np.isfinite(scale) and scale > 0):
                 raise ConfigError(f"{name}: expected a positive scale, found {scale!r}")
 
+    @classmethod
+    def of_numbers(cls, prior: TopPrior) -> "GroupHyperprior":
+        """The one that is these numbers, whatever the data."""
+        pairs = [(float(c), float(sd)) for c, sd in zip(prior.centers, prior.sds, strict=True)]
+        location, concentration = map(float, prior.scales)
+        return cls(pairs[0], location, pairs[1], concentration)
+
     def of(self, family: AnyFamily, tally: Any) -> TopPrior:
         """The hyperprior in numbers, for units of a size that their tally shows."""
         frame = family.frame(jax.tree.map(np.asarray, tally))

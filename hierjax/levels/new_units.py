@@ -8,7 +8,9 @@ A unit's parameter given everything, its own data y among it, is
 of an old lab as of a new one, whose p(eta_g | Y) is the population of labs.
 """
 
+from collections.abc import Callable
 from functools import partial
+from numbers import Real
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +26,14 @@ from hierjax.levels.units import Mixtures, UnitAnswers, unit_answers
 
 __all__ = ["mixtures_of", "new_unit_answers"]
 
-# Draws that new data weigh, of which few may count much.
-_DRAWS = 4000
+# Draws that new data weigh, and how many of equal weight they have to be worth.
+_DRAWS, _LEAST_WORTH = 4000, 100
 # How far the weights of a lab may be from summing to one.
-_LARGEST_LOSS = 0.1
+_LARGEST_LOSS = 0.02
 Pair = tuple[Shaped[np.ndarray, "units"], Shaped[np.ndarray, "units"]]
+# Fits the data again with a unit of a value and a size appended to a lab, None for one of its own;
+# gives the position of the lab too.
+Refit = Callable[[Real, Real, int | None], tuple[GroupResult, int]]
 
 
 def mixtures_of(result: GroupResult, new: bool) -> Mixtures:
@@ -51,8 +56,12 @@ def new_unit_answers(
     group: Int[np.ndarray, "units"] | None,
     pair: Pair,
     levels: Float[np.ndarray, "levels"],
+    refit: Refit,
 ) -> UnitAnswers:
     """Posteriors of units that were not in the data, each as if it alone had been added to them.
+
+    Nodes above the labs, which know nothing of a new unit, do not reach where one very unlike all
+    others says that they should: then it is appended and all is fitted again.
 
     Args:
         family: Conjugate family.
@@ -61,52 +70,49 @@ def new_unit_answers(
         group: Position of each unit's lab; None of labs not seen.
         pair: What was observed of each unit, and its size.
         levels: Probabilities of the quantiles.
+        refit: Fits again with a unit that is very unlike all others.
 
     Returns:
         The answers. Equal units are worked out once.
 
     Raises:
-        InferenceError: If a unit is so unlike all others that its lab was not found.
+        InferenceError: If a unit is so unlike all others that its lab is not found even so.
     """
     of = np.zeros(len(pair[0]), int) if group is None else group
     keys = np.stack([of, *pair], axis=1).astype(np.float64)
     _, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     of, (value, size) = of[first], (column[first] for column in pair)
     tells = np.asarray(family.on_host.statistic(value, size)[1]) > 0
-    places = None if group is None else of
     found: list[tuple[np.ndarray, UnitAnswers]] = []
-    for chosen in (np.flatnonzero(~tells), np.flatnonzero(tells)):
-        if not len(chosen):
-            continue
-        own = value[chosen].astype(np.float64), size[chosen].astype(np.float64)
-        if not tells[chosen[0]]:
-            mixtures, lab = mixtures_of(result, group is None), of[chosen]
-        else:
-            lab = np.arange(len(chosen))
-            if result.top is None:
-                mixtures = _weighed(family, result, of[chosen], own, group is None)
-            else:
-                assert result.lattice is not None
-                at = None if places is None else places[chosen]
-                each = value[chosen], size[chosen]
-                nodes = with_unit(family, labs, result.top, at, each, result.lattice)
-                _require_sums(nodes.total, each)
-                mixtures = Mixtures.of_lattice(nodes)
-        found.append((chosen, unit_answers(family, mixtures, lab, *own, levels)))
+
+    def answer(chosen: Int[np.ndarray, "chosen"], mixtures: Mixtures, lab: np.ndarray) -> None:
+        values, sizes = (column[chosen].astype(np.float64) for column in (value, size))
+        found.append((chosen, unit_answers(family, mixtures, lab, values, sizes, levels)))
+
+    silent, telling = np.flatnonzero(~tells), np.flatnonzero(tells)
+    if len(silent):
+        answer(silent, mixtures_of(result, group is None), of[silent])
+    each = value[telling], size[telling]
+    if len(telling) and result.top is None:
+        mixtures = _weighed(family, result, of[telling], each, group is None)
+        answer(telling, mixtures, np.arange(len(telling)))
+    elif len(telling):
+        assert result.top is not None
+        assert result.lattice is not None
+        at = None if group is None else of[telling]
+        nodes = with_unit(family, labs, result.top, at, each, result.lattice)
+        near = np.abs(nodes.total - 1) <= _LARGEST_LOSS
+        if near.any():
+            mixtures = Mixtures.of_lattice(jax.tree.map(lambda x: x[near], nodes))
+            answer(telling[near], mixtures, np.arange(near.sum()))
+        for i in telling[~near]:
+            again, lab = refit(
+                value[i].item(), size[i].item(), None if group is None else int(of[i])
+            )
+            answer(np.array([i]), mixtures_of(again, new=False), np.array([lab]))
     order = np.argsort(np.concatenate([chosen for chosen, _ in found]))[inverse.ravel()]
     parts = zip(*(answers for _, answers in found), strict=True)
     return UnitAnswers(*(np.concatenate(x)[order] for x in parts))
-
-
-def _require_sums(total: Float[np.ndarray, "units"], pair: Pair) -> None:
-    off = np.abs(total - 1)
-    worst = int(np.argmax(off))
-    if not off[worst] <= _LARGEST_LOSS:
-        value, size = (column[worst] for column in pair)
-        raise InferenceError(
-            f"new unit of {value:g} and {size:g}: expected the posterior of its group to sum to 1, "
-            f"found {total[worst]:.2g}; the unit is too unlike all others"
-        )
 
 
 @partial(jax.jit, static_argnums=0)
@@ -127,7 +133,7 @@ def _weighed(
     family: AnyFamily,
     result: GroupResult,
     lab: Int[np.ndarray, "units"],
-    pair: tuple[Float[np.ndarray, "units"], Float[np.ndarray, "units"]],
+    pair: Pair,
     new: bool,
 ) -> Mixtures:
     """Draws of each unit's lab, with the probability of its data as weights."""
@@ -136,7 +142,15 @@ def _weighed(
     every = draws.reshape(-1, 1 if new else draws.shape[2], 2)
     kept = Mixtures.of_draws(every, _DRAWS).points[lab].astype(np.float64)
     with jax.enable_x64(True):
-        logs = np.asarray(_log_marginals(family, *map(jnp.asarray, (kept, *pair))))
+        logs = np.asarray(_log_marginals(family, *(jnp.asarray(x, float) for x in (kept, *pair))))
     weights = np.exp(logs - logs.max(axis=2, keepdims=True))
     weights /= weights.sum(axis=2, keepdims=True)
+    worth = 1 / np.sum(weights**2, axis=2)[:, 0]
+    if worth.min() < _LEAST_WORTH:
+        value, size = (column[np.argmin(worth)] for column in pair)
+        raise InferenceError(
+            f"new unit of {value:g} and {size:g}: expected draws of its group worth at least "
+            f"{_LEAST_WORTH}, found {worth.min():.0f}; it is too unlike all others: append it to "
+            "the data and fit again, or use GroupQuadrature"
+        )
     return Mixtures(kept, weights, np.zeros_like(weights), weights)

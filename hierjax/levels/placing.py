@@ -116,12 +116,12 @@ def _extent(distance: Matrix, drops: Curves) -> Float[np.ndarray, "labs"]:
     fallen = drop >= _DROP
     first = np.where(fallen.any(axis=1), fallen.argmax(axis=1), size - 1)
     previous = np.maximum(first - 1, 0)
-    fall = np.clip(drop, 0.0, 3 * _DROP)
-    share = (_DROP - fall[rows, previous]) / np.maximum(
-        fall[rows, first] - fall[rows, previous], 1e-3
-    )
+    # Along falls that grow exponentially; one that grows as a square has fallen a little farther.
+    fall = np.log(np.clip(drop, 0.01, 3 * _DROP))
+    steepness = np.maximum(fall[rows, first] - fall[rows, previous], 1e-3)
+    share = np.clip((np.log(_DROP) - fall[rows, previous]) / steepness, 0.0, 1.0)
     here, there = distance[rows, previous], distance[rows, first]
-    near = here + np.sqrt(np.clip(share, 0.0, 1.0)) * (there - here)
+    near = here + share * (there - here)
     ends = np.where(fallen.any(axis=1) & (first > 0), near, there)
     return np.minimum(ends, distance[rows, steady])
 

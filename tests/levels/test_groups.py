@@ -12,6 +12,8 @@ from hierjax.levels import units as levels_units
 
 FAMILIES = ("beta_binomial", "gamma_poisson", "normal_normal")
 
+PROPER = hj.GroupHyperprior((0.0, 5.0), 1.0, (4.0, 3.0), 1.0)
+
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def fitted(request):
@@ -132,9 +134,31 @@ def test_new_units_are_each_by_itself_and_in_order(example):
     assert together["mean"][2] == pytest.approx(alone["mean"][0], rel=1e-9)
 
 
-def test_a_unit_unlike_all_others_is_refused(example):
-    with pytest.raises(InferenceError, match="new unit of 1000 and 1000"):
-        example.predict(1000, 1000)
+def test_a_unit_unlike_all_others_is_fitted_again(example):
+    data = example.data.append("new", 1000, 1000, group="d")
+    again = hj.fit_groups(data, hj.GroupModel(hyperprior=PROPER))
+    assert again.status == "converged", again.message
+    fitted = hj.fit_groups(example.data, hj.GroupModel(hyperprior=PROPER))
+    new = fitted.predict([1000, 4], [1000, 14])
+    units = again.units()
+    for column in ("mean", "sd", "low", "median", "high"):
+        assert new[column][0] == pytest.approx(units[column][9], abs=0.01 * units["sd"][9])
+    assert new["mean"][1] == pytest.approx(fitted.predict(4, 14)["mean"][0], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_an_estimate_is_fitted_again_too(example):
+    fitted = hj.fit_groups(example.data, method=hj.GroupType2MLE())
+    new = fitted.predict(400, 400)
+    again = hj.fit_groups(
+        example.data.append("new", 400, 400, group="d"), method=hj.GroupType2MLE()
+    ).units()
+    assert new["mean"][0] == pytest.approx(again["mean"][9], abs=0.01 * again["sd"][9])
+
+
+def test_a_unit_too_unlike_all_others_is_refused(example):
+    with pytest.raises(InferenceError, match=r"new unit of 1e\+09 and 1e\+09: it is too unlike"):
+        example.predict(10**9, 10**9)
 
 
 @pytest.mark.slow

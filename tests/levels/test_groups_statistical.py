@@ -5,6 +5,7 @@ import pytest
 from simulated import simulated
 
 import hierjax as hj
+from hierjax.errors import InferenceError
 from hierjax.inference.convergence import mean_error
 
 pytestmark = pytest.mark.slow
@@ -38,3 +39,28 @@ def test_samplers_agree_with_quadrature(family, method):
         expected, drawn = (x.predict(*unit, group=group) for x in (exact, found))
         # As if of 400 draws, of which new data leave no fewer.
         assert abs(drawn["mean"][0] - expected["mean"][0]) < MOST_ERRORS / 20 * expected["sd"][0]
+
+
+def test_a_lab_unlike_all_others():
+    """Its likelihood is nothing where the others are, and quadrature has to know how little."""
+    data = simulated("beta_binomial", 8, 12, seed=11).append("outlier", 1000, 1000, group="z")
+    exact = hj.fit_groups(data)
+    assert exact.status == "converged", exact.message
+    found = hj.fit_groups(data, method=METHODS[0], key=jax.random.key(2))
+    for i, name in enumerate(("location_sd", "log_concentration_sd")):
+        draws = found.result.draws[..., 2 * i + 1]
+        assert abs(draws.mean() - exact.summary()["mean"][2 * i + 1]) < MOST_ERRORS * mean_error(
+            draws
+        ), name
+    labs, groups = found.result.lab_draws[..., -1, :], exact.groups()
+    for i, name in enumerate(("logit_mean", "log_concentration")):
+        for column, level in (("low", 0.05), ("median", 0.5), ("high", 0.95)):
+            below = (labs[..., i] < groups[f"{name}_{column}"][-1]).astype(float)
+            assert abs(below.mean() - level) < MOST_ERRORS * mean_error(below), (name, column)
+
+
+def test_draws_say_nothing_of_a_unit_unlike_all_others():
+    data = simulated("beta_binomial", 8, 12, seed=11)
+    found = hj.fit_groups(data, method=METHODS[1], key=jax.random.key(1))
+    with pytest.raises(InferenceError, match="expected draws of its group worth at least 100"):
+        found.predict(1000, 1000)
