@@ -47,26 +47,24 @@ def chains_of(
     else:
         given = GibbsData(model, data.tally, *units, data.present)
     key_start, key_walk = jax.random.split(key)
-
-    def step(index: Int[Array, ""], state: Any) -> tuple[Any, dict[str, Array]]:
-        return kernel.step(given, jax.random.fold_in(key_walk, index), state, index)
-
-    def several(first: Int[Array, ""], count: int, state: Any) -> Any:
-        return jax.lax.fori_loop(first, first + count, lambda i, s: step(i, s)[0], state)
-
     thinning = 1 if isinstance(kernel, NUTS) else kernel.thinning
-
-    def keep(state: Any, draw: Int[Array, ""]) -> tuple[Any, tuple[Array, Array]]:
-        first = kernel.warmup + draw * thinning
-        state, output = step(first, state)
-        if thinning > 1:
-            state = several(first + 1, thinning - 1, state)
-        return state, (output["eta"], jnp.any(output.get("divergent", False)))
-
     start = kernel.init(given, key_start)
-    state = several(jnp.asarray(0), kernel.warmup, start)
-    _, (eta, divergent) = jax.lax.scan(keep, state, jnp.arange(kernel.draws))
-    return jnp.moveaxis(eta, 0, 1), jnp.any(divergent)
+    kept = jnp.zeros((kernel.draws, kernel.chains, 2), data.tally.units.dtype)
+
+    # One loop for the steps of warm-up, those kept and those between: a step is compiled once.
+    def advance(index: Int[Array, ""], carried: tuple[Any, Array, Array]) -> tuple[Any, ...]:
+        state, kept, divergent = carried
+        state, output = kernel.step(given, jax.random.fold_in(key_walk, index), state, index)
+        draw, between = jnp.divmod(index - kernel.warmup, thinning)
+        is_kept = (draw >= 0) & (between == 0)
+        place = jnp.maximum(draw, 0)
+        kept = kept.at[place].set(jnp.where(is_kept, output["eta"], kept[place]))
+        diverges = jnp.any(output.get("divergent", False))
+        return state, kept, divergent | (is_kept & diverges)
+
+    steps = kernel.warmup + kernel.draws * thinning
+    _, eta, divergent = jax.lax.fori_loop(0, steps, advance, (start, kept, jnp.asarray(False)))
+    return jnp.moveaxis(eta, 0, 1), divergent
 
 
 def evenly_spaced(chains: Float[Array, "chains draws 2"], draws: int) -> Float[Array, "{draws} 2"]:
