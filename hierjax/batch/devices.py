@@ -27,10 +27,10 @@ AXIS = "batch"
 _CHUNK, _TOGETHER, _SAMPLED_TOGETHER = 256, 4, 32
 # Share of the memory that a batch may take by default.
 _SHARE = 0.5
-# Bytes of a node of a component of a unit's density, which is there twice in float32; of a unit
-# and chain while it is sampled; of a draw that is kept; and of all that is given and told of a
-# unit.
-_NODE_BYTES, _SAMPLED_BYTES, _DRAW_BYTES, _ANSWER_BYTES = 8, 1 << 10, 32, 80
+# Bytes of a node of a component of a unit's density, which is there twice in float32; of a node of
+# the density itself; of a unit and chain while it is sampled; of a draw that is kept; and of all
+# that is given and told of a unit.
+_COMPONENT_BYTES, _NODE_BYTES, _SAMPLED_BYTES, _DRAW_BYTES, _ANSWER_BYTES = 8, 64, 1 << 10, 32, 80
 
 
 @dataclass(frozen=True)
@@ -92,14 +92,16 @@ def places(
             f"data_sets: expected each to fit into {place}, found that one of {size_class.units:,} "
             f"units needs {_gigabytes(in_work + held)}"
         )
-    threads = max(1, (os.cpu_count() or 1) // count) if on_cpu else 1
-    share = memory * _SHARE
-    threads = int(min(threads, max(1, share / in_work)))
+    share, threads = memory * _SHARE, 1
     if on_cpu:
+        cores = max(1, (os.cpu_count() or 1) // count)
+        threads = int(min(cores, max(1, share / (in_work + held))))
+        # As much for what is in work as for all that is held.
+        each = share / (2 * threads)
         lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
         most = _SAMPLED_TOGETHER if lockstep else _TOGETHER
-        together = int(min(most, max(1, share / (threads * in_work))))
-        fitting = min(_CHUNK, max(1, share / (threads * held)))
+        together = int(min(most, max(1, each / in_work)))
+        fitting = min(_CHUNK, max(together, each / held))
     else:
         together, fitting = 0, max(1, share / (held + in_work))
     if chunk is None:
@@ -109,19 +111,20 @@ def places(
     per_device = math.ceil(size / count)
     together = together or per_device
     per_device = math.ceil(per_device / together) * together
-    if chunk is not None:
-        needed = threads * (per_device * held + together * in_work)
-        if needed > memory:
-            raise ConfigError(
-                f"chunk: expected data sets that fit into {place}, found {size:,} that need "
-                f"{_gigabytes(needed)}"
-            )
+    needed = per_device * held + together * in_work
+    if chunk is not None and needed > memory:
+        raise ConfigError(
+            f"chunk: expected data sets that fit into {place}, found {size:,} that need "
+            f"{_gigabytes(needed)}"
+        )
+    chunks = math.ceil(len(data_sets) / (per_device * count))
+    threads = int(min(threads, chunks, max(1, memory / needed)))
     return Places(devices, per_device * count, together, threads)
 
 
 def _bytes_held(plan: Plan, size_class: SizeClass) -> int:
     """Bytes that a data set of a chunk takes from beginning to end."""
-    found = size_class.units * _ANSWER_BYTES
+    found = size_class.units * _ANSWER_BYTES + plan.draws * _DRAW_BYTES
     if isinstance(plan.method, SAMPLERS):
         found += plan.method.chains * plan.method.draws * _DRAW_BYTES
     return found
@@ -129,7 +132,7 @@ def _bytes_held(plan: Plan, size_class: SizeClass) -> int:
 
 def _bytes_in_work(plan: Plan, size_class: SizeClass) -> int:
     """Bytes that it takes while it is done."""
-    found = size_class.pairs * plan.components * plan.nodes * _NODE_BYTES
+    found = size_class.pairs * plan.nodes * (plan.components * _COMPONENT_BYTES + _NODE_BYTES)
     if isinstance(plan.method, SAMPLERS):
         found = max(found, plan.method.chains * size_class.units * _SAMPLED_BYTES)
     return found

@@ -54,8 +54,8 @@ def fit_batch(
             evenly spaced ones of a sampler.
         rates: Positions of units whose rates are drawn with them.
         precision: Floating type to compute in; JAX's own setting is left as it is.
-        chunk: Data sets to do in one call, which bounds memory; by default 256 on every CPU device,
-            and on accelerators as many as half of their memory holds.
+        chunk: Data sets to do in one call, which bounds memory; by default 256 on every CPU device
+            or fewer, and on accelerators as many, as half of their memory holds.
         size_class: One that is to hold these data sets too, so that batches of different sizes are
             done by one program; by default the smallest that does. In a larger one samplers of
             rates draw others, and beside data sets of few units all units' quantiles are found by

@@ -79,9 +79,13 @@ class Work:
                 break
             rows, columns = method.rows << refinement, method.columns << refinement
             plan = replace(self.plan, rows=rows, columns=columns)
-            finer = self._finer(plan, data_sets)._pass(
-                data_sets, again, plan, parts, f"finer{refinement}", None
-            )
+            try:
+                work = self._finer(plan, data_sets)
+            except ConfigError:
+                # No memory for it: they stay as they are, and their status says so.
+                break
+            name = f"finer{refinement}_{work.places.chunk}"
+            finer = work._pass(data_sets, again, plan, parts, name, None)
             for old, new in zip(*map(jax.tree.leaves, (found, finer)), strict=True):
                 old[again] = new
         return found

@@ -204,7 +204,8 @@ class GroupFit:
 
         A new unit's data tell of its own parameter and, as a group may have few units, of its
         group and what is above it: each answer is what a fit with this unit alone appended would
-        give. Two-level `Fit.predict` holds the hyperparameters, which one unit more hardly moves.
+        give; an estimate is held, unless a unit is so unlike all others that it is fitted again.
+        Two-level `Fit.predict` holds the hyperparameters, which one unit more hardly moves.
 
         Args:
             value: What was observed of each new unit.

@@ -160,8 +160,8 @@ def _settled(
         if turn < _PASSES - 1:
             reach = narrowed(u, lengths, w, heights, mass)
     total = mass.sum(axis=(1, 2))
-    # Where nodes miss a lab altogether its total says so.
-    weights = mass / np.where(total > 0, total, 1.0)[:, None, None]
+    # Nothing is said of a lab that nodes miss altogether.
+    weights = mass / np.where(total > 0, total, np.nan)[:, None, None]
     return LabPosteriors(u, w, weights, total, rows, columns)
 
 

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from hierjax.families import AnyFamily
 from hierjax.inference.result import Progress, Status
-from hierjax.levels.lab_posterior import lab_posteriors, new_lab
+from hierjax.levels.lab_posterior import LabPosteriors, lab_posteriors, new_lab
 from hierjax.levels.labs import Labs
 from hierjax.levels.model import GroupModel, TopPrior
 from hierjax.levels.nested import TopPosterior, integrate
@@ -149,11 +149,10 @@ class GroupQuadrature:
                 "top", partial(integrate, level, problem.prior(), self.rows, columns)
             )
             labs = stage("answers", partial(lab_posteriors, family, level, top))
-            loss = float(np.abs(labs.total - 1).max())
-            if loss <= _LARGEST_LOSS:
+            if not _missed(problem, labs):
                 break
         one = stage("one_population", lambda: log_evidence_of_one(problem, *sizes))
-        message = _trouble(top, loss)
+        message = _trouble(problem, top, labs)
         return GroupResult(
             Status.NOT_CONVERGED if message else Status.CONVERGED,
             message,
@@ -167,13 +166,25 @@ class GroupQuadrature:
                 "log_bayes_factor": top.log_evidence - one,
                 "error_estimate": top.error_estimate,
                 "edge_mass": top.edge_mass,
-                "lab_loss": loss,
+                "lab_loss": float(np.abs(labs.total - 1).max()),
             },
             seconds=stage.seconds,
         )
 
 
-def _trouble(top: TopPosterior, loss: float) -> str:
+def _missed(problem: GroupProblem, labs: LabPosteriors) -> str:
+    """What keeps the labs' own posteriors from being trusted."""
+    off = np.abs(labs.total - 1)
+    worst = int(np.argmax(off))
+    if off[worst] <= _LARGEST_LOSS:
+        return ""
+    return (
+        f"group {str(problem.labs.names[worst])!r} is too unlike the others: its posterior sums to "
+        f"{labs.total[worst]:.2g}, not 1"
+    )
+
+
+def _trouble(problem: GroupProblem, top: TopPosterior, labs: LabPosteriors) -> str:
     """What keeps quadrature from being trusted."""
     found = []
     if top.edge_mass > _LARGEST_EDGE or top.error_estimate > _LARGEST_ERROR:
@@ -181,8 +192,8 @@ def _trouble(top: TopPosterior, loss: float) -> str:
             f"nodes above the labs: error of every second {top.error_estimate:.2g}, mass at the "
             f"edge {top.edge_mass:.2g}"
         )
-    if not loss <= _LARGEST_LOSS:
-        found.append(f"a lab's posterior is off by {loss:.2g}")
+    if missed := _missed(problem, labs):
+        found.append(missed)
     return "; ".join(found)
 
 
@@ -226,6 +237,8 @@ class GroupType2MLE:
         )
         single = TopPosterior(blocks, np.ones((1, 1)), np.nan, 0.0, 0.0, found)
         labs = stage("answers", lambda: lab_posteriors(family, level, single))
+        if missed := _missed(problem, labs):
+            status, message = Status.NOT_CONVERGED, missed
         return GroupResult(
             status,
             message,

@@ -143,14 +143,16 @@ def _weighed(
     kept = Mixtures.of_draws(every, _DRAWS).points[lab].astype(np.float64)
     with jax.enable_x64(True):
         logs = np.asarray(_log_marginals(family, *(jnp.asarray(x, float) for x in (kept, *pair))))
-    weights = np.exp(logs - logs.max(axis=2, keepdims=True))
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(logs - logs.max(axis=2, keepdims=True))
     weights /= weights.sum(axis=2, keepdims=True)
     worth = 1 / np.sum(weights**2, axis=2)[:, 0]
-    if worth.min() < _LEAST_WORTH:
+    least = min(_LEAST_WORTH, weights.shape[2] / 2)
+    if not worth.min() >= least:
         value, size = (column[np.argmin(worth)] for column in pair)
         raise InferenceError(
-            f"new unit of {value:g} and {size:g}: expected draws of its group worth at least "
-            f"{_LEAST_WORTH}, found {worth.min():.0f}; it is too unlike all others: append it to "
-            "the data and fit again, or use GroupQuadrature"
+            f"new unit of {value:g} and {size:g}: expected draws of its group that agree with it "
+            f"and are worth at least {least:.0f}, found {worth.min():.0f}; append it to the data "
+            "and fit again, use GroupQuadrature, or take more draws"
         )
     return Mixtures(kept, weights, np.zeros_like(weights), weights)

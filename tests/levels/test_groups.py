@@ -294,3 +294,19 @@ def test_bad_input_is_named():
         hj.GroupHyperprior(location_spread=0.0)
     with pytest.raises(DataError, match="found 'z'"):
         hj.fit_groups(grouped).predict(1, 2, group="z")
+
+
+@pytest.mark.slow
+def test_an_estimate_that_misses_a_lab_says_so():
+    """A lab so far from all others that nothing is left of its likelihood where they are."""
+    generator = np.random.default_rng(4)
+    center = np.append(generator.normal(0, 0.1, 60), 10.0)
+    lab = np.repeat(np.arange(61), 10)
+    values = generator.normal(center[lab], 0.12)
+    data = hj.Measurements(values, np.full(len(lab), 0.05), groups=np.char.mod("%02d", lab))
+    fitted = hj.fit_groups(data, method=hj.GroupType2MLE())
+    assert (fitted.status, fitted.message.split(":")[0]) == (
+        "not_converged",
+        "group '60' is too unlike the others",
+    )
+    assert np.isnan(fitted.groups()["mean"][-1])

@@ -62,5 +62,5 @@ def test_a_lab_unlike_all_others():
 def test_draws_say_nothing_of_a_unit_unlike_all_others():
     data = simulated("beta_binomial", 8, 12, seed=11)
     found = hj.fit_groups(data, method=METHODS[1], key=jax.random.key(1))
-    with pytest.raises(InferenceError, match="expected draws of its group worth at least 100"):
+    with pytest.raises(InferenceError, match="and are worth at least 100, found"):
         found.predict(1000, 1000)

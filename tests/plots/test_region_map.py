@@ -78,7 +78,7 @@ def test_a_configuration_names_a_file(tmp_path):
     given["map"] = {"path": "pumps.json", "id": "pump"}
     config = validated(given, "c.yaml", directory=tmp_path)
     path = str(tmp_path / "pumps.json")
-    assert resolved(config)["map"] == {"path": path, "id": "pump"}
+    assert resolved(config)["map"] == {"path": path, "id": "pump", "downward": False}
     prepared = prepare(config)
     text = f"{path}: expected a region for each unit, found 1 units without"
     assert prepared.warnings == (text,)

@@ -59,6 +59,6 @@ def require_memory(config: StudyConfig, settings: Sequence[Setting]) -> None:
     zeros = np.zeros((1, units), np.int64)
     for entry in config.methods:
         corrected = entry.correction == "corrected"
-        size_class = SizeClass(units, units, (0, 0, 0), few=False)
+        size_class = SizeClass(units, 1, (0, 0, 0), few=False)
         plan = Plan(entry.settings(), corrected)
         places(plan, DataSets(zeros, zeros), config.chunk, size_class)
