@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from hierjax.asked import probability
 from hierjax.entries import Source
@@ -261,8 +261,8 @@ class GroupFit:
         Raises:
             InferenceError: If the method does not converge then.
         """
-        label, names = f"{max(self.data.labels)}~", self.labs.names
-        name = f"{names[-1]}~" if place is None else str(names[place])
+        label, names = _unused("new unit", self.data.labels), self.labs.names
+        name = _unused("new group", names) if place is None else str(names[place])
         labs = Labs.of(self.data.append(label, value, size, group=name))
         dtype = DTYPES[self.precision]
         with jax.enable_x64(self.precision == "float64"):
@@ -275,6 +275,12 @@ class GroupFit:
                 f"{self.method.name} ended as {found.status.value}: {found.message}"
             )
         return found, int(np.searchsorted(labs.names, name))
+
+
+def _unused(name: str, taken: Shaped[np.ndarray, "names"]) -> str:
+    while np.any(taken == name):
+        name += "~"
+    return name
 
 
 def _columns(found: UnitAnswers) -> dict[str, np.ndarray]:

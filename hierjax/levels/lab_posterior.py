@@ -27,8 +27,10 @@ from hierjax.levels.nested import TopPosterior
 from hierjax.levels.surface import Surface
 from hierjax.levels.top import FLOOR, Level, each_chunk, log_integrals
 
-__all__ = ["LabPosteriors", "lab_posteriors", "new_lab"]
+__all__ = ["LARGEST_LOSS", "LabPosteriors", "lab_posteriors", "new_lab"]
 
+#: How far a lab's weights may be from summing to one before its answers are not to be trusted.
+LARGEST_LOSS = 0.02
 # Rows, and columns in each; of all labs so many more where the weights of one of them are off by
 # more than this share.
 _SIZE, _MORE, _OFF = 24, 48, 0.01

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as settings
 
 from hierjax.families import AnyFamily
 from hierjax.inference.result import Progress, Status
-from hierjax.levels.lab_posterior import LabPosteriors, lab_posteriors, new_lab
+from hierjax.levels.lab_posterior import LARGEST_LOSS, LabPosteriors, lab_posteriors, new_lab
 from hierjax.levels.labs import Labs
 from hierjax.levels.model import GroupModel, TopPrior
 from hierjax.levels.nested import TopPosterior, integrate
@@ -31,8 +31,6 @@ _LabNodes = Annotated[int, Field(ge=12, strict=True)]
 # Standard deviations below this share of their unit are none.
 _NONE = 1e-3
 _LARGEST_EDGE, _LARGEST_ERROR = 1e-3, 0.3
-# How far a lab's weights may be from summing to one before its answers are not to be trusted.
-_LARGEST_LOSS = 0.02
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,11 @@ def _missed(problem: GroupProblem, labs: LabPosteriors) -> str:
     """What keeps the labs' own posteriors from being trusted."""
     off = np.abs(labs.total - 1)
     worst = int(np.argmax(off))
-    if off[worst] <= _LARGEST_LOSS:
+    if off[worst] <= LARGEST_LOSS:
         return ""
     return (
         f"group {str(problem.labs.names[worst])!r} is too unlike the others: its posterior sums to "
-        f"{labs.total[worst]:.2g}, not 1"
+        f"{labs.total[worst]:.3g}, not 1"
     )
 
 

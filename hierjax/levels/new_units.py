@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from hierjax.errors import InferenceError
 from hierjax.families import AnyFamily
 from hierjax.levels.appended import with_unit
+from hierjax.levels.lab_posterior import LARGEST_LOSS
 from hierjax.levels.labs import Labs
 from hierjax.levels.result import GroupResult
 from hierjax.levels.units import Mixtures, UnitAnswers, unit_answers
@@ -28,8 +29,6 @@ __all__ = ["mixtures_of", "new_unit_answers"]
 
 # Draws that new data weigh, and how many of equal weight they have to be worth.
 _DRAWS, _LEAST_WORTH = 4000, 100
-# How far the weights of a lab may be from summing to one.
-_LARGEST_LOSS = 0.02
 Pair = tuple[Shaped[np.ndarray, "units"], Shaped[np.ndarray, "units"]]
 # Fits the data again with a unit of a value and a size appended to a lab, None for one of its own;
 # gives the position of the lab too.
@@ -101,7 +100,7 @@ def new_unit_answers(
         assert result.lattice is not None
         at = None if group is None else of[telling]
         nodes = with_unit(family, labs, result.top, at, each, result.lattice)
-        near = np.abs(nodes.total - 1) <= _LARGEST_LOSS
+        near = np.abs(nodes.total - 1) <= LARGEST_LOSS
         if near.any():
             mixtures = Mixtures.of_lattice(jax.tree.map(lambda x: x[near], nodes))
             answer(telling[near], mixtures, np.arange(near.sum()))

@@ -104,18 +104,17 @@ def fit_and_print(
 def fit_to_file(
     file: str, columns: "TableColumns", given: Mapping[str, Any], changes: Sequence[str], out: Path
 ) -> None:
-    """Fits three levels to the units in a file, prints, and writes the table with the answers.
+    """As `fit_and_print`, with the table and its answers written to a file of CSV or Parquet.
 
     Args:
-        file: The file, or a pattern of files.
-        columns: Which of its columns hold what.
-        given: The configuration as plain data.
-        changes: Changes to it, as ``seed=2``.
-        out: The file to write, CSV or Parquet; it must not be there.
+        file: As there, and so are columns, given and changes.
+        columns: Of the file.
+        given: Plain data.
+        changes: To it.
+        out: The file to write; it must not be there.
 
     Raises:
-        HierjaxError: If the input is wrong, the file cannot be written, or the table has changed
-            meanwhile.
+        HierjaxError: Likewise, or if the file cannot be written or the table has changed meanwhile.
         typer.Exit: If every method failed.
     """
     from hierjax.experiment import table_file
