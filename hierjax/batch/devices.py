@@ -25,6 +25,9 @@ AXIS = "batch"
 # for what is long without, many for Gibbs samplers, whose operations have a fixed cost each; few
 # for NUTS, where all wait for the longest trajectory.
 _CHUNK, _TOGETHER, _SAMPLED_TOGETHER = 256, 4, 32
+# Chunks of a small batch, so that several cores share it. Samplers' are as small as can be: loops
+# that are nested less deeply are compiled sooner.
+_FEWEST_CHUNKS = 8
 # Share of the memory that a batch may take by default.
 _SHARE = 0.5
 # Bytes of a node of a component of a unit's density, which is there twice in float32; of a node of
@@ -40,13 +43,15 @@ class Places:
     Attributes:
         devices: Those that share every chunk, equally.
         chunk: Data sets of a chunk, a multiple of `together` on every device.
-        together: Data sets at once in the innermost loop of one device.
+        together: Data sets that one device does in lockstep.
+        answered: Data sets of these whose answers are found at once, once they are sampled.
         threads: Chunks that are in work at the same time.
     """
 
     devices: tuple[jax.Device, ...]
     chunk: int
     together: int
+    answered: int
     threads: int
 
     @property
@@ -83,7 +88,9 @@ def places(
             f"data_sets: expected answers that fit into {_gigabytes(host)} of memory, found "
             f"{len(data_sets):,} that need {_gigabytes(needed)}"
         )
-    held, in_work = _bytes_held(plan, size_class), _bytes_in_work(plan, size_class)
+    held, answering = _bytes_held(plan, size_class), _bytes_answering(plan, size_class)
+    sampling = _bytes_sampling(plan, size_class)
+    in_work = max(answering, sampling)
     memory = host / count if on_cpu else _memory(devices[0])
     memory = memory or math.inf
     place = f"{_gigabytes(memory)} of {devices[0].device_kind}"
@@ -98,20 +105,25 @@ def places(
         threads = int(min(cores, max(1, share / (in_work + held))))
         # As much for what is in work as for all that is held.
         each = share / (2 * threads)
-        lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
-        most = _SAMPLED_TOGETHER if lockstep else _TOGETHER
-        together = int(min(most, max(1, each / in_work)))
-        fitting = min(_CHUNK, max(together, each / held))
+        answered = together = int(min(_TOGETHER, max(1, each / answering)))
+        most = min(_CHUNK, math.ceil(len(data_sets) / (_FEWEST_CHUNKS * count)))
+        if sampling:
+            lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
+            most = _SAMPLED_TOGETHER if lockstep else _TOGETHER
+            together = most = int(min(most, max(1, each / sampling)))
+            answered = math.gcd(answered, together)
+        fitting = max(together, min(most, each / held))
     else:
-        together, fitting = 0, max(1, share / (held + in_work))
+        answered = together = 0
+        fitting = max(1, share / (held + in_work))
     if chunk is None:
         size = int(min(fitting * count, len(data_sets)))
     else:
         size = whole_number("chunk", chunk)
     per_device = math.ceil(size / count)
-    together = together or per_device
+    together, answered = together or per_device, answered or per_device
     per_device = math.ceil(per_device / together) * together
-    needed = per_device * held + together * in_work
+    needed = per_device * held + max(together * sampling, answered * answering)
     if chunk is not None and needed > memory:
         raise ConfigError(
             f"chunk: expected data sets that fit into {place}, found {size:,} that need "
@@ -119,7 +131,7 @@ def places(
         )
     chunks = math.ceil(len(data_sets) / (per_device * count))
     threads = int(min(threads, chunks, max(1, memory / needed)))
-    return Places(devices, per_device * count, together, threads)
+    return Places(devices, per_device * count, together, answered, threads)
 
 
 def _bytes_held(plan: Plan, size_class: SizeClass) -> int:
@@ -130,12 +142,16 @@ def _bytes_held(plan: Plan, size_class: SizeClass) -> int:
     return found
 
 
-def _bytes_in_work(plan: Plan, size_class: SizeClass) -> int:
-    """Bytes that it takes while it is done."""
-    found = size_class.pairs * plan.nodes * (plan.components * _COMPONENT_BYTES + _NODE_BYTES)
-    if isinstance(plan.method, SAMPLERS):
-        found = max(found, plan.method.chains * size_class.units * _SAMPLED_BYTES)
-    return found
+def _bytes_sampling(plan: Plan, size_class: SizeClass) -> int:
+    """Bytes that it takes while it is sampled, if it is."""
+    if not isinstance(plan.method, SAMPLERS):
+        return 0
+    return plan.method.chains * size_class.units * _SAMPLED_BYTES
+
+
+def _bytes_answering(plan: Plan, size_class: SizeClass) -> int:
+    """Bytes that it takes while units' answers are found."""
+    return size_class.pairs * plan.nodes * (plan.components * _COMPONENT_BYTES + _NODE_BYTES)
 
 
 def _memory(device: jax.Device) -> int:

@@ -1,7 +1,7 @@
 """Draws of one data set's hyperparameters and rates, in compiled code that batches map over."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,54 +17,73 @@ from hierjax.inference.quadrature import QuadratureResult, propose
 from hierjax.model import Model
 from hierjax.tally import TallyArrays
 
-__all__ = ["chains_of", "evenly_spaced", "independent_draws", "rates_given"]
+__all__ = ["Chains", "chains_of", "evenly_spaced", "independent_draws", "rates_given"]
 
 # Proposals for each draw that is missing in a round, and rounds after which a lattice is at fault.
 _PROPOSALS, _MOST_ROUNDS = 2, 50
 
 
-def chains_of(
-    kernel: NUTS | Gibbs | CollapsedGibbs, model: Model, data: DataSetArrays, key: Key[Array, ""]
-) -> tuple[Float[Array, "chains draws 2"], Bool[Array, ""]]:
-    """All draws that a sampler keeps, and whether a trajectory diverged after warm-up.
+class Chains(NamedTuple):
+    """What samplers draw.
+
+    Attributes:
+        eta: All draws of the working coordinates that are kept.
+        divergent: Whether a trajectory diverged after warm-up.
+    """
+
+    eta: Float[Any, "*batch chains draws 2"]
+    divergent: Bool[Any, "*batch"]
+
+
+def chains_of(kernel: NUTS | Gibbs | CollapsedGibbs, model: Model, data: DataSetArrays) -> Chains:
+    """Runs a sampler on several data sets, step by step together.
 
     A step's key depends on its index alone, as in `hierjax.inference.sampling`.
 
     Args:
         kernel: The sampler's settings.
         model: Family and hyperprior.
-        data: The data set.
-        key: Typed key.
+        data: The data sets.
 
     Returns:
-        Working coordinates, chains first.
+        Their chains.
     """
     kernel = replace(kernel, store_units=False)
-    units = (data.unit_successes, data.unit_trials)
-    given: Any
-    if isinstance(kernel, NUTS):
-        given = NutsData(model, data.tally, *units, data.present)
-    else:
-        given = GibbsData(model, data.tally, *units, data.present)
-    key_start, key_walk = jax.random.split(key)
     thinning = 1 if isinstance(kernel, NUTS) else kernel.thinning
-    start = kernel.init(given, key_start)
-    kept = jnp.zeros((kernel.draws, kernel.chains, 2), data.tally.units.dtype)
 
-    # One loop for the steps of warm-up, those kept and those between: a step is compiled once.
+    def given(data: DataSetArrays) -> Any:
+        arrays = (model, data.tally, data.unit_successes, data.unit_trials, data.present)
+        return NutsData(*arrays) if isinstance(kernel, NUTS) else GibbsData(*arrays)
+
+    def keys(data: DataSetArrays) -> Key[Array, "2"]:
+        key_method, _ = jax.random.split(data.key)
+        return jax.random.split(key_method)
+
+    @jax.vmap
+    def start(data: DataSetArrays) -> Any:
+        return kernel.init(given(data), keys(data)[0])
+
+    # One loop for the steps of warm-up, those kept and those between: a step is compiled once. It
+    # is around the data sets, as a loop within them is traced once more for all that differs.
     def advance(index: Int[Array, ""], carried: tuple[Any, Array, Array]) -> tuple[Any, ...]:
+        def one(data: DataSetArrays, state: Any) -> tuple[Any, Any]:
+            key = jax.random.fold_in(keys(data)[1], index)
+            return kernel.step(given(data), key, state, index)
+
         state, kept, divergent = carried
-        state, output = kernel.step(given, jax.random.fold_in(key_walk, index), state, index)
+        state, output = jax.vmap(one)(data, state)
         draw, between = jnp.divmod(index - kernel.warmup, thinning)
         is_kept = (draw >= 0) & (between == 0)
         place = jnp.maximum(draw, 0)
         kept = kept.at[place].set(jnp.where(is_kept, output["eta"], kept[place]))
-        diverges = jnp.any(output.get("divergent", False))
-        return state, kept, divergent | (is_kept & diverges)
+        diverges = output.get("divergent", jnp.zeros((len(divergent), 1), bool))
+        return state, kept, divergent | (is_kept & jnp.any(diverges, axis=1))
 
-    steps = kernel.warmup + kernel.draws * thinning
-    _, eta, divergent = jax.lax.fori_loop(0, steps, advance, (start, kept, jnp.asarray(False)))
-    return jnp.moveaxis(eta, 0, 1), divergent
+    batch, steps = len(data.key), kernel.warmup + kernel.draws * thinning
+    kept = jnp.zeros((kernel.draws, batch, kernel.chains, 2), data.trials.dtype)
+    carried = start(data), kept, jnp.zeros(batch, bool)
+    _, eta, divergent = jax.lax.fori_loop(0, steps, advance, carried)
+    return Chains(jnp.moveaxis(eta, 0, 2), divergent)
 
 
 def evenly_spaced(chains: Float[Array, "chains draws 2"], draws: int) -> Float[Array, "{draws} 2"]:

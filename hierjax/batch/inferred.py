@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from hierjax import lattice
-from hierjax.batch.drawn import chains_of, evenly_spaced, independent_draws, rates_given
-from hierjax.batch.plan import AROUND_ESTIMATE, SAMPLERS, DataSetArrays, Plan
+from hierjax.batch.drawn import Chains, evenly_spaced, independent_draws, rates_given
+from hierjax.batch.plan import AROUND_ESTIMATE, DataSetArrays, Plan
 from hierjax.inference import Moments, Quadrature, Type2MLE
 from hierjax.inference.boundary import boundary_posterior
 from hierjax.inference.moments import estimate
@@ -63,7 +63,7 @@ class Inferred(NamedTuple):
 
 
 def infer(
-    plan: Plan, model: Model, data: DataSetArrays, levels: Levels
+    plan: Plan, model: Model, data: DataSetArrays, levels: Levels, chains: Chains | None
 ) -> tuple[RowMixture, Inferred]:
     """Infers the hyperparameters of one data set.
 
@@ -72,6 +72,7 @@ def infer(
         model: Family and hyperprior.
         data: The data set.
         levels: Probabilities of quantiles.
+        chains: What a sampler drew; None of other methods.
 
     Returns:
         The posterior or the point that stands for it, and what is told of it: nothing that means
@@ -80,8 +81,8 @@ def infer(
     key_method, key_rates = jax.random.split(data.key)
     if isinstance(plan.method, Quadrature):
         rows, told = _by_quadrature(plan, model, data, levels, key_method)
-    elif isinstance(plan.method, SAMPLERS):
-        rows, told = _by_chains(plan, model, data, levels, key_method)
+    elif chains is not None:
+        rows, told = _by_chains(plan, chains, levels)
     else:
         rows, told = _by_point(plan, model, data, levels, key_method)
     return rows, told._replace(rates=rates_given(told.draws, data, key_rates))
@@ -166,21 +167,17 @@ def _lattice_quantiles(
     return jnp.stack([jax.vmap(quantile)(levels), places.row_value(position)])
 
 
-def _by_chains(
-    plan: Plan, model: Model, data: DataSetArrays, levels: Levels, key: Key[Array, ""]
-) -> tuple[RowMixture, Inferred]:
-    kernel: Any = plan.method
-    chains, divergent = chains_of(kernel, model, data, key)
-    points = chains.reshape(-1, 2)
-    status = jnp.where(divergent, _code(Status.NOT_CONVERGED), _code(Status.CONVERGED))
+def _by_chains(plan: Plan, chains: Chains, levels: Levels) -> tuple[RowMixture, Inferred]:
+    points = chains.eta.reshape(-1, 2)
+    status = jnp.where(chains.divergent, _code(Status.NOT_CONVERGED), _code(Status.CONVERGED))
     told = _told(
         points.mean(axis=0),
         points.std(axis=0),
         jnp.quantile(points, levels, axis=0).T,
         jnp.full((), jnp.nan, points.dtype),
         jnp.where(jnp.all(jnp.isfinite(points)), status, _code(Status.FAILED)),
-        chains=chains,
-        draws=evenly_spaced(chains, plan.draws),
+        chains=chains.eta,
+        draws=evenly_spaced(chains.eta, plan.draws),
     )
     return RowMixture.of_draws(points, plan.few), told
 

@@ -1,6 +1,7 @@
 """How a batch of data sets is done: its compiled program, chunk by chunk over all devices."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from hierjax.asked import among, counts_model, of_kind, probability, whole_number
 from hierjax.batch.data_sets import DataSets, DistinctPairs, SizeClass
 from hierjax.batch.devices import AXIS, Places, places
+from hierjax.batch.drawn import Chains, chains_of
 from hierjax.batch.inferred import STATUSES, Inferred, infer
 from hierjax.batch.judging import Judged, judge
 from hierjax.batch.parts import Parts, digest
@@ -90,6 +92,22 @@ class Work:
                 old[again] = new
         return found
 
+    def compile(self, data_sets: DataSets) -> float:
+        """Compiles what the first pass runs; several threads may do so side by side.
+
+        Args:
+            data_sets: The data sets.
+
+        Returns:
+            Wall seconds that it took.
+        """
+        began = time.perf_counter()
+        with self.precision():
+            rows = np.arange(self.places.chunk) % len(data_sets)
+            model, arrays = self._arguments(data_sets, rows)
+            _chunk.lower(self._first(), self.places, model, arrays, self.levels).compile()
+        return time.perf_counter() - began
+
     def precision(self) -> Any:
         """Within it, what JAX computes is in the batch's precision; each thread enters its own."""
         return jax.enable_x64(self.dtype == np.float64)
@@ -111,7 +129,8 @@ class Work:
 
     def _identity(self, data_sets: DataSets) -> str:
         data = (data_sets.successes, data_sets.trials, data_sets.sizes)
-        settings = (self.plan, self.rates, self.places.chunk, self.places.together, self.size_class)
+        places = (self.places.chunk, self.places.together, self.places.answered)
+        settings = (self.plan, self.rates, places, self.size_class)
         return digest(settings, self.dtype.__name__, self.levels, self.model, self.key, data)
 
     def _improper(self, data_sets: DataSets) -> Bool[np.ndarray, "batch"]:
@@ -258,25 +277,29 @@ def _chunk(
     """Data sets spread over devices; on each, few at a time."""
 
     def one(
-        model: Model, levels: Float[Array, "levels"], data: DataSetArrays
+        model: Model, levels: Float[Array, "levels"], data: DataSetArrays, chains: Chains | None
     ) -> tuple[Inferred, UnitSummary]:
-        rows, inferred = infer(plan, model, data, levels)
+        rows, inferred = infer(plan, model, data, levels, chains)
         family = cast(BetaBinomial, model.family)
         return inferred, unit_summary(family, rows, data.successes, data.trials, levels, plan.nodes)
 
     def share(
         model: Model, levels: Float[Array, "levels"], data: DataSetArrays
     ) -> tuple[Inferred, UnitSummary]:
+        def answers(each: tuple[DataSetArrays, Chains | None]) -> tuple[Inferred, UnitSummary]:
+            return jax.vmap(partial(one, model, levels))(*each)
+
         def block(data: DataSetArrays) -> tuple[Inferred, UnitSummary]:
             # Without barriers a loop of one turn is compiled into what is around it, and rounds in
             # another way than one of several.
             data = jax.lax.optimization_barrier(data)
-            return jax.lax.optimization_barrier(jax.vmap(partial(one, model, levels))(data))
+            chains = None
+            if isinstance(plan.method, SAMPLERS):
+                chains = chains_of(plan.method, model, data)
+            found = _in_turns(answers, places.answered, (data, chains))
+            return jax.lax.optimization_barrier(found)
 
-        size = places.together
-        blocks = jax.tree.map(lambda x: x.reshape(len(x) // size, size, *x.shape[1:]), data)
-        found = jax.lax.map(block, blocks)
-        return jax.tree.map(lambda x: x.reshape(len(x) * size, *x.shape[2:]), found)
+        return _in_turns(block, places.together, data)
 
     if len(places.devices) > 1:
         whole, spread = PartitionSpec(), PartitionSpec(AXIS)
@@ -288,3 +311,13 @@ def _chunk(
             check_vma=False,
         )
     return share(model, levels, data)
+
+
+def _in_turns(each: Callable[[Any], Any], size: int, data: Any) -> Any:
+    """What is found of so many at once, turn by turn."""
+    turns = len(jax.tree.leaves(data)[0]) // size
+    if turns == 1:
+        return each(data)
+    parts = jax.tree.map(lambda x: x.reshape(turns, size, *x.shape[1:]), data)
+    found = jax.lax.map(each, parts)
+    return jax.tree.map(lambda x: x.reshape(turns * size, *x.shape[2:]), found)

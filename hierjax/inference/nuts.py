@@ -1,5 +1,6 @@
 """NUTS: NumPyro's no-U-turn sampler on the full joint of all units and both hyperparameters."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -93,6 +94,41 @@ def _potential(data: NutsData) -> Any:
     return potential
 
 
+def _of_chains(advance: Callable[[NutsData, PyTree], PyTree]) -> Any:
+    """Advances all chains of a data set; chains of several data sets along one axis.
+
+    Loops within loops are traced some times over for each axis that is mapped over.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def chains(data: NutsData, state: PyTree) -> PyTree:
+        return jax.vmap(advance, in_axes=(None, 0))(data, state)
+
+    @chains.def_vmap
+    def _(size: int, mapped: PyTree, data: NutsData, state: PyTree) -> tuple[PyTree, PyTree]:
+        number = jax.tree.leaves(state)[0].shape[1]
+
+        def repeated(leaf: Array, is_mapped: bool) -> Array:
+            return jnp.repeat(leaf, number, axis=0) if is_mapped else leaf
+
+        def merged(leaf: Array, is_mapped: bool) -> Array:
+            whole = leaf if is_mapped else jnp.broadcast_to(leaf, (size, *leaf.shape))
+            return whole.reshape(size * number, *whole.shape[2:])
+
+        leaves, structure = jax.tree.flatten(jax.tree.map(repeated, data, mapped[0]))
+        axes = [0 if is_mapped else None for is_mapped in jax.tree.leaves(mapped[0])]
+
+        def one(leaves: list[Array], state: PyTree) -> PyTree:
+            return advance(jax.tree.unflatten(structure, leaves), state)
+
+        pairs = jax.tree.map(merged, state, mapped[1])
+        found = jax.vmap(one, in_axes=(axes, 0))(leaves, pairs)
+        found = jax.tree.map(lambda leaf: leaf.reshape(size, number, *leaf.shape[1:]), found)
+        return found, jax.tree.map(lambda _: True, found)
+
+    return chains
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class NUTS:
     """No-U-turn sampling of all units' parameters and both hyperparameters.
@@ -158,10 +194,10 @@ class NUTS:
     ) -> tuple[PyTree, dict[str, Array]]:
         """One trajectory of every chain. NumPyro keeps the chains' keys in its state."""
         start, advance = self._kernel()
-        one = jax.tree.map(lambda leaf: leaf[0], state)
+        first = jax.tree.map(lambda leaf: leaf[0], state)
         # The kernel learns its settings when it is started; nothing of this is executed.
-        jax.eval_shape(lambda k, z: self._begin(start, data, k, z), one.rng_key, one.z)
-        state = jax.vmap(lambda s: advance(s, (data,), {}))(state)
+        jax.eval_shape(lambda k, z: self._begin(start, data, k, z), first.rng_key, first.z)
+        state = _of_chains(lambda data, state: advance(state, (data,), {}))(data, state)
         output = {
             "eta": jax.vmap(partial(_working, data))(state.z["eta"]),
             "acceptance": state.accept_prob,

@@ -65,6 +65,7 @@ def test_chunks_are_what_devices_can_share(method):
     for chunk in (None, 1, 100, 999):
         chosen = places(Plan(method), data, chunk)
         assert chosen.chunk % (chosen.together * len(chosen.devices)) == 0
+        assert chosen.together % chosen.answered == 0
         assert chosen.chunk >= (chunk or 1)
 
 
@@ -78,7 +79,7 @@ def test_units_in_work_fit_into_memory(method, monkeypatch):
         for units in (3, 30, 100):
             size_class = hj.SizeClass(units, units, (0, 0, 0), few)
             chosen = places(plan, data, None, size_class)
-            nodes = chosen.threads * chosen.together * units * plan.components * plan.nodes
+            nodes = chosen.threads * chosen.answered * units * plan.components * plan.nodes
             assert nodes * 8 <= 1 << 29
         with pytest.raises(ConfigError, match=r"expected each to fit into 1\.0 GiB"):
             places(plan, data, None, hj.SizeClass(10**6, 10**6, (0, 0, 0), few))

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import jax
 import numpy as np
 import pytest
+from compilation import compilations
 from scipy import stats
 
 import hierjax as hj
@@ -115,6 +116,28 @@ def test_the_table_is_what_the_fits_say(coverage):
     error = (fits.mean - simulated.rates)[used]
     assert float(row["rmse"]) == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-9)
     assert int(row["data_sets"]) == used.sum()
+
+
+def test_methods_are_compiled_before_any_is_timed(tmp_path):
+    compiled = {}
+
+    @contextmanager
+    def watch(name):
+        with compilations() as found:
+            yield
+        compiled[name] = [event for event in found if "_chunk" in event]
+
+    # Data sets of sizes that nothing else here has.
+    grid = COVERAGE["simulate"] | {"units": [4, 11]}
+    methods = [{"method": "moments"}, {"method": "type2_mle", "optimizer": "newton"}]
+    study = prepared(COVERAGE, simulate=grid, methods=methods)
+    record = run_study(study, tmp_path / "study", watch)
+    assert len(compiled["compiling, 4 units"]) >= 2
+    ran = [name for name in compiled if name.startswith(("moments", "type2_mle"))]
+    assert len(ran) == 4
+    assert not any(compiled[name] for name in ran)
+    seconds = record.outcome.seconds
+    assert np.all(seconds["compile"][:2] > seconds["compile"][2:])
 
 
 def test_simulated_data_sets_are_from_the_population():

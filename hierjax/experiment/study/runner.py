@@ -1,6 +1,9 @@
 """From a study's configuration to fits: every method on the same data sets of every setting."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -10,6 +13,7 @@ import jax
 import numpy as np
 
 from hierjax.batch import BatchFit, SizeClass, fit_batch
+from hierjax.batch.work import prepared as prepared_batch
 from hierjax.counts import Counts
 from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
@@ -26,7 +30,8 @@ from hierjax.experiment.study.schema import (
 )
 from hierjax.experiment.study.settings import Setting, like_setting, settings_of
 from hierjax.fitting import fit
-from hierjax.inference import Type2MLE
+from hierjax.inference import NUTS, Type2MLE
+from hierjax.inference.result import Progress
 from hierjax.model import Model
 from hierjax.studies.simulation import Simulated
 from hierjax.table import Table
@@ -66,22 +71,25 @@ class SettingFits:
         simulated: Its data sets, and the truth.
         fits: Of each method that did not fail altogether, by its display name.
         failures: Why each other method did.
+        ahead: Seconds in which methods were compiled before they ran.
     """
 
     setting: Setting
     simulated: Simulated
     fits: dict[str, BatchFit] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    ahead: dict[str, float] = field(default_factory=dict)
 
     def seconds(self) -> Table:
         """Wall seconds, one row a method: compiling, and running."""
         rows = list(self.fits.items())
+        ahead = np.array([self.ahead.get(name, 0.0) for name, _ in rows])
         return Table(
             {
                 "setting": [self.setting.name] * len(rows),
                 "method": [name for name, _ in rows],
                 "data_sets": np.array([len(fits.status) for _, fits in rows], int),
-                "compile": np.array([_seconds(fits, "compile") for _, fits in rows], float),
+                "compile": ahead + [_seconds(fits, "compile") for _, fits in rows],
                 "run": np.array([_seconds(fits, "run") for _, fits in rows], float),
             }
         )
@@ -155,23 +163,24 @@ def fit_settings(
     Yields:
         One setting's fits after the other, so that only one setting's need be kept.
     """
-    config = prepared.config
+    config, methods = prepared.config, prepared.config.methods
     alone, size_class = len(prepared.settings) == 1, _common_class(prepared)
     for index, setting in enumerate(prepared.settings):
         ending = "" if alone else f", {setting.name}"
         with watch(f"data sets{ending}"):
             found = SettingFits(setting, setting.simulate(config.data_sets))
-        for entry in config.methods:
+        kept = {entry.display_name: folder(f"{index}-{entry.display_name}") for entry in methods}
+        with watch(f"compiling{ending}") as progress:
+            begun = {name for name, path in kept.items() if path.exists()}
+            found.ahead.update(_compile(prepared, found, size_class, begun, progress))
+        for entry in methods:
             name = entry.display_name
             with watch(f"{name}{ending}") as progress:
                 try:
-                    found.fits[name] = _fit(
-                        prepared,
-                        entry,
-                        found,
-                        size_class=size_class,
+                    found.fits[name] = fit_batch(
+                        **_asked(prepared, entry, found, size_class),
                         progress=progress,
-                        checkpoint=folder(f"{index}-{name}"),
+                        checkpoint=kept[name],
                     )
                 except (ModelError, jax.errors.JaxRuntimeError) as error:
                     found.failures[name] = str(error).partition("\n")[0]
@@ -191,23 +200,55 @@ def _common_class(prepared: PreparedStudy) -> SizeClass | None:
     return reduce(SizeClass.joined, classes)
 
 
-def _fit(prepared: PreparedStudy, entry: StudyEntry, found: SettingFits, **how: Any) -> BatchFit:
+def _compile(
+    prepared: PreparedStudy,
+    found: SettingFits,
+    size_class: SizeClass | None,
+    begun: Collection[str],
+    progress: Progress | None,
+) -> dict[str, float]:
+    """Compiles methods side by side, so that none is timed while another is being compiled.
+
+    Those that an interrupted study has begun may be finished, and are left to compile themselves.
+    """
+    entries = [each for each in prepared.config.methods if each.display_name not in begun]
+    # What takes longest goes first, not to be waited for alone.
+    entries.sort(key=lambda entry: not isinstance(entry.settings(), NUTS))
+    seconds: dict[str, float] = {}
+
+    def one(entry: StudyEntry) -> None:
+        # What is wrong is found again, and reported, by the method itself.
+        with suppress(Exception):
+            asked = _asked(prepared, entry, found, size_class)
+            seconds[entry.display_name] = prepared_batch(**asked).compile(asked["data_sets"])
+
+    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="compile") as pool:
+        for done, _ in enumerate(pool.map(one, entries), 1):
+            if progress:
+                progress(done, len(entries))
+    return seconds
+
+
+def _asked(
+    prepared: PreparedStudy, entry: StudyEntry, found: SettingFits, size_class: SizeClass | None
+) -> dict[str, Any]:
+    """What `fit_batch` is asked for a method."""
     config = prepared.config
-    size = entry.size(config.data_sets)
-    if isinstance(config, CalibrationConfig):
-        how |= {"draws": config.draws, "rates": tuple(config.rates)}
     assert isinstance(config, FittedStudyConfig)
-    return fit_batch(
-        first_of(found.simulated, size).data_sets,
-        prepared.model,
-        entry.settings(),
-        key=found.setting.key(entry.display_name),
-        level=getattr(config, "level", 0.9),
-        empirical_bayes=entry.correction,
-        precision=config.precision,
-        chunk=config.chunk,
-        **how,
-    )
+    asked = {
+        "data_sets": first_of(found.simulated, entry.size(config.data_sets)).data_sets,
+        "model": prepared.model,
+        "method": entry.settings(),
+        "key": found.setting.key(entry.display_name),
+        "level": getattr(config, "level", 0.9),
+        "empirical_bayes": entry.correction,
+        "precision": config.precision,
+        "chunk": config.chunk,
+        "size_class": size_class,
+    }
+    if isinstance(config, CalibrationConfig):
+        asked |= {"draws": config.draws, "rates": tuple(config.rates)}
+    return asked
 
 
 def first_of(simulated: Simulated, size: int) -> Simulated:
