@@ -69,7 +69,8 @@ def places(
         plan: The method's settings.
         data_sets: The data sets.
         chunk: Data sets of a chunk, rounded up to what devices can share; by default 256 on every
-            CPU device, and on accelerators as many as half of their memory holds.
+            CPU device, or an eighth of all if that is less, of samplers those in lockstep; on
+            accelerators as many as half of their memory holds.
         size_class: How large the arrays are; by default as the data sets are.
 
     Returns:

@@ -1,11 +1,15 @@
 """BatchFit: fits of many data sets by one method, as arrays and as tables."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Array, Float, Key, Shaped
 
+from hierjax.asked import whole_number
 from hierjax.batch.data_sets import DataSets
+from hierjax.fitted import Precision
+from hierjax.fitting import Fit, fit
 from hierjax.inference import Method
 from hierjax.model import Model
 from hierjax.table import Table
@@ -26,6 +30,9 @@ class BatchFit:
         model: Family and hyperprior.
         method: Settings of the method.
         level: Probability of all intervals.
+        precision: Floating type of the computation.
+        empirical_bayes: Whether a point estimate was plugged in, or its error carried into answers
+            about units.
         status: How far each data set's numbers may be trusted.
         coordinates: Posterior means of (logit_mean, log_concentration), or the point estimate.
         coordinate_sd: Their standard deviations, or standard errors.
@@ -50,6 +57,8 @@ class BatchFit:
     model: Model
     method: Method
     level: float
+    precision: Precision
+    empirical_bayes: Literal["plug_in", "corrected"]
     status: Shaped[np.ndarray, "batch"]
     coordinates: Float[np.ndarray, "batch 2"]
     coordinate_sd: Float[np.ndarray, "batch 2"]
@@ -72,11 +81,44 @@ class BatchFit:
     def __repr__(self) -> str:
         statuses, counts = np.unique(self.status, return_counts=True)
         found = ", ".join(f"{n} {status}" for status, n in zip(statuses, counts, strict=True))
-        return f"BatchFit({self.method.name}, data_sets={len(self.data_sets)}: {found})"
+        return f"BatchFit({self.method.name}, data_sets={len(self)}: {found})"
 
-    def hyperparameters(self) -> Table:
+    def __len__(self) -> int:
+        return len(self.data_sets)
+
+    def alone(self, data_set: int, *, key: Key[Array, ""] | None = None) -> Fit:
+        """One of the data sets, fitted again by itself for all that a batch does not keep.
+
+        A `Fit` answers any question: new units, other levels, ranks, checks. Its method and model
+        are the batch's, in the same precision.
+
+        Args:
+            data_set: Its position.
+            key: Typed key, for samplers, which draw anew.
+
+        Returns:
+            The fit, corrected where the batch's answers are.
+
+        Raises:
+            ConfigError: If there is no such data set.
+            ModelError: If the posterior would be improper, which a batch reports by its status.
+            InferenceError: If an estimate has no error to correct answers by.
+            TypeError: If a sampler is given no typed key.
+
+        Example:
+            >>> import hierjax as hj
+            >>> fits = hj.fit_batch(hj.DataSets.of([hj.datasets.rat_tumors()] * 2))
+            >>> print(f"{fits.alone(1).predict(4, 14)['mean'][0]:.6f}")
+            0.210205
+        """
+        position = whole_number("data_set", data_set, 0, most=len(self) - 1)
+        counts = self.data_sets.counts(position)
+        found = fit(counts, self.model, self.method, key=key, precision=self.precision)
+        return found.corrected() if self.empirical_bayes == "corrected" else found
+
+    def summary(self) -> Table:
         """One row a data set and working coordinate."""
-        batch, names = len(self.data_sets), self.model.family.coordinates
+        batch, names = len(self), self.model.family.coordinates
         columns = {"mean": self.coordinates, "sd": self.coordinate_sd, "low": self.coordinate_low}
         columns |= {"median": self.coordinate_median, "high": self.coordinate_high}
         columns |= {"ess": self.ess, "r_hat": self.r_hat}

@@ -247,12 +247,40 @@ def test_a_lattice_too_coarse_is_refined(batch, exact):
 
 
 def test_tables(batch, exact):
-    units, hyper = exact.units(), exact.hyperparameters()
+    units, hyper = exact.units(), exact.summary()
     assert len(units) == batch.sizes.sum()
     assert len(hyper) == 2 * len(batch)
     assert units["data_set"].tolist() == np.repeat(range(5), batch.sizes).tolist()
     assert np.all(np.isfinite(units["mean"]))
     assert repr(exact) == "BatchFit(quadrature, data_sets=5: 5 converged)"
+
+
+def test_one_data_set_is_fitted_alone_as_in_the_batch(batch, exact):
+    for position, counts in enumerate(DATA):
+        alone = exact.alone(position)
+        assert (len(alone.counts), alone.method) == (len(counts), exact.method)
+        mean = exact.mean[position, : len(counts)]
+        away = np.abs(alone.units(level=exact.level)["mean"] - mean) / alone.units()["sd"]
+        assert np.max(away) < 1e-3
+    with pytest.raises(ConfigError, match="data_set: expected a whole number from 0 to 4, found 5"):
+        exact.alone(5)
+    with pytest.raises(TypeError, match="key: expected a typed key"):
+        hj.fit_batch(batch, method=SHORT, key=KEY, chunk=4).alone(0)
+
+
+@pytest.mark.parametrize("empirical_bayes", ["plug_in", "corrected"])
+def test_alone_an_estimate_is_corrected_as_in_the_batch(batch, empirical_bayes):
+    method = hj.Type2MLE(optimizer="newton")
+    fits = hj.fit_batch(
+        batch, method=method, empirical_bayes=empirical_bayes, precision="float32", chunk=4
+    )
+    alone = fits.alone(4)
+    assert alone.precision == "float32"
+    assert (alone.result.estimate is not None) == (empirical_bayes == "corrected")
+    size = batch.sizes[4]
+    low = alone.units(level=fits.level)["low"]
+    # Two rules for the same normal distribution, one of them in rows.
+    np.testing.assert_allclose(low, fits.low[4, :size], rtol=2e-2)
 
 
 def test_progress_ends_with_all(batch):
