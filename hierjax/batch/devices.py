@@ -111,8 +111,9 @@ def places(
         if sampling:
             lockstep = isinstance(plan.method, (Gibbs, CollapsedGibbs))
             most = _SAMPLED_TOGETHER if lockstep else _TOGETHER
-            together = most = int(min(most, max(1, each / sampling)))
-            answered = math.gcd(answered, together)
+            together = most = int(max(1, min(most, each / sampling, each / held)))
+            # Turns are of equal numbers.
+            answered = max(size for size in range(1, answered + 1) if together % size == 0)
         fitting = max(together, min(most, each / held))
     else:
         answered = together = 0

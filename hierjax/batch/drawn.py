@@ -1,4 +1,4 @@
-"""Draws of one data set's hyperparameters and rates, in compiled code that batches map over."""
+"""Draws of hyperparameters and rates, in compiled code: chains of several data sets together."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -55,23 +55,22 @@ def chains_of(kernel: NUTS | Gibbs | CollapsedGibbs, model: Model, data: DataSet
         arrays = (model, data.tally, data.unit_successes, data.unit_trials, data.present)
         return NutsData(*arrays) if isinstance(kernel, NUTS) else GibbsData(*arrays)
 
-    def keys(data: DataSetArrays) -> Key[Array, "2"]:
-        key_method, _ = jax.random.split(data.key)
-        return jax.random.split(key_method)
-
     @jax.vmap
-    def start(data: DataSetArrays) -> Any:
-        return kernel.init(given(data), keys(data)[0])
+    def begin(data: DataSetArrays) -> tuple[Any, Key[Array, ""]]:
+        key_method, _ = jax.random.split(data.key)
+        key_start, key_walk = jax.random.split(key_method)
+        return kernel.init(given(data), key_start), key_walk
+
+    started, walks = begin(data)
 
     # One loop for the steps of warm-up, those kept and those between: a step is compiled once. It
     # is around the data sets, as a loop within them is traced once more for all that differs.
     def advance(index: Int[Array, ""], carried: tuple[Any, Array, Array]) -> tuple[Any, ...]:
-        def one(data: DataSetArrays, state: Any) -> tuple[Any, Any]:
-            key = jax.random.fold_in(keys(data)[1], index)
-            return kernel.step(given(data), key, state, index)
+        def one(data: DataSetArrays, walk: Key[Array, ""], state: Any) -> tuple[Any, Any]:
+            return kernel.step(given(data), jax.random.fold_in(walk, index), state, index)
 
         state, kept, divergent = carried
-        state, output = jax.vmap(one)(data, state)
+        state, output = jax.vmap(one)(data, walks, state)
         draw, between = jnp.divmod(index - kernel.warmup, thinning)
         is_kept = (draw >= 0) & (between == 0)
         place = jnp.maximum(draw, 0)
@@ -81,7 +80,7 @@ def chains_of(kernel: NUTS | Gibbs | CollapsedGibbs, model: Model, data: DataSet
 
     batch, steps = len(data.key), kernel.warmup + kernel.draws * thinning
     kept = jnp.zeros((kernel.draws, batch, kernel.chains, 2), data.trials.dtype)
-    carried = start(data), kept, jnp.zeros(batch, bool)
+    carried = started, kept, jnp.zeros(batch, bool)
     _, eta, divergent = jax.lax.fori_loop(0, steps, advance, carried)
     return Chains(jnp.moveaxis(eta, 0, 2), divergent)
 

@@ -57,7 +57,7 @@ class Plan:
 
 
 class DataSetArrays(NamedTuple):
-    """One data set: arrays with a leading batch axis on the host, and none within compiled code.
+    """Data sets along a leading axis, or one of them where code is mapped over that axis.
 
     Attributes:
         tally: The units' tally.

@@ -290,8 +290,8 @@ def _chunk(
             return jax.vmap(partial(one, model, levels))(*each)
 
         def block(data: DataSetArrays) -> tuple[Inferred, UnitSummary]:
-            # Without barriers a loop of one turn is compiled into what is around it, and rounds in
-            # another way than one of several.
+            # Without barriers a single block is compiled into what is around it, and rounds in
+            # another way than one of several in a loop.
             data = jax.lax.optimization_barrier(data)
             chains = None
             if isinstance(plan.method, SAMPLERS):

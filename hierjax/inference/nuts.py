@@ -94,34 +94,33 @@ def _potential(data: NutsData) -> Any:
     return potential
 
 
-def _of_chains(advance: Callable[[NutsData, PyTree], PyTree]) -> Any:
+def _of_chains(advance: Callable[[PyTree, PyTree], PyTree]) -> Any:
     """Advances all chains of a data set; chains of several data sets along one axis.
 
     Loops within loops are traced some times over for each axis that is mapped over.
     """
 
     @jax.custom_batching.custom_vmap
-    def chains(data: NutsData, state: PyTree) -> PyTree:
+    def chains(data: PyTree, state: PyTree) -> PyTree:
         return jax.vmap(advance, in_axes=(None, 0))(data, state)
 
     @chains.def_vmap
-    def _(size: int, mapped: PyTree, data: NutsData, state: PyTree) -> tuple[PyTree, PyTree]:
+    def _(size: int, mapped: PyTree, data: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
+        # Every part of a state is of its own data set.
+        assert all(jax.tree.leaves(mapped[1]))
         number = jax.tree.leaves(state)[0].shape[1]
-
-        def repeated(leaf: Array, is_mapped: bool) -> Array:
-            return jnp.repeat(leaf, number, axis=0) if is_mapped else leaf
-
-        def merged(leaf: Array, is_mapped: bool) -> Array:
-            whole = leaf if is_mapped else jnp.broadcast_to(leaf, (size, *leaf.shape))
-            return whole.reshape(size * number, *whole.shape[2:])
-
-        leaves, structure = jax.tree.flatten(jax.tree.map(repeated, data, mapped[0]))
-        axes = [0 if is_mapped else None for is_mapped in jax.tree.leaves(mapped[0])]
+        leaves, structure = jax.tree.flatten(data)
+        is_mapped = jax.tree.leaves(mapped[0])
+        leaves = [
+            jnp.repeat(leaf, number, axis=0) if each else leaf
+            for leaf, each in zip(leaves, is_mapped, strict=True)
+        ]
 
         def one(leaves: list[Array], state: PyTree) -> PyTree:
             return advance(jax.tree.unflatten(structure, leaves), state)
 
-        pairs = jax.tree.map(merged, state, mapped[1])
+        pairs = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), state)
+        axes = [0 if each else None for each in is_mapped]
         found = jax.vmap(one, in_axes=(axes, 0))(leaves, pairs)
         found = jax.tree.map(lambda leaf: leaf.reshape(size, number, *leaf.shape[1:]), found)
         return found, jax.tree.map(lambda _: True, found)

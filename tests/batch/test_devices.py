@@ -69,8 +69,10 @@ def test_chunks_are_what_devices_can_share(method):
         assert chosen.chunk >= (chunk or 1)
 
 
-@pytest.mark.parametrize("method", [hj.Quadrature(), hj.Gibbs(), hj.NUTS()])
-def test_units_in_work_fit_into_memory(method, monkeypatch):
+@pytest.mark.parametrize(
+    "method", [hj.Quadrature(), hj.Gibbs(), hj.NUTS(), hj.Gibbs(draws=300_000, chains=2)]
+)
+def test_what_is_in_work_fits_into_memory(method, monkeypatch):
     """Data sets of few units and of many: each has few nodes, or few data sets are in work."""
     monkeypatch.setattr(devices, "host_memory", lambda: 1 << 30)
     data = hj.DataSets(np.ones((1000, 3), int), np.full((1000, 3), 2))
@@ -79,7 +81,12 @@ def test_units_in_work_fit_into_memory(method, monkeypatch):
         for units in (3, 30, 100):
             size_class = hj.SizeClass(units, units, (0, 0, 0), few)
             chosen = places(plan, data, None, size_class)
-            nodes = chosen.threads * chosen.answered * units * plan.components * plan.nodes
-            assert nodes * 8 <= 1 << 29
+            nodes = chosen.answered * units * plan.components * plan.nodes
+            # A component's node in float32, twice; two coordinates in double precision.
+            assert chosen.threads * nodes * 8 <= 1 << 29
+            if not isinstance(method, hj.Quadrature):
+                drawn = chosen.chunk * method.chains * method.draws * 2 * 8
+                sampled = chosen.together * method.chains * units * 8
+                assert chosen.threads * (drawn + sampled) <= 1 << 29
         with pytest.raises(ConfigError, match=r"expected each to fit into 1\.0 GiB"):
             places(plan, data, None, hj.SizeClass(10**6, 10**6, (0, 0, 0), few))

@@ -13,6 +13,7 @@ from scipy import stats
 
 import hierjax as hj
 from hierjax.batch.devices import host_memory
+from hierjax.batch.work import Work
 from hierjax.errors import ConfigError
 from hierjax.experiment.config import validated
 from hierjax.experiment.study import comparison as study_comparison
@@ -129,11 +130,12 @@ def test_methods_are_compiled_before_any_is_timed(tmp_path):
 
     # Data sets of sizes that nothing else here has.
     grid = COVERAGE["simulate"] | {"units": [4, 11]}
-    methods = [{"method": "moments"}, {"method": "type2_mle", "optimizer": "newton"}]
+    chains = {"method": "collapsed_gibbs", "chains": 2, "warmup": 5, "draws": 5}
+    methods = [{"method": "moments"}, chains]
     study = prepared(COVERAGE, simulate=grid, methods=methods)
     record = run_study(study, tmp_path / "study", watch)
     assert len(compiled["compiling, 4 units"]) >= 2
-    ran = [name for name in compiled if name.startswith(("moments", "type2_mle"))]
+    ran = [name for name in compiled if name.startswith(("moments", "collapsed_gibbs"))]
     assert len(ran) == 4
     assert not any(compiled[name] for name in ran)
     seconds = record.outcome.seconds
@@ -227,8 +229,18 @@ def test_what_was_done_is_not_done_again(coverage, tmp_path, monkeypatch):
             kept.update({path: path.stat().st_mtime_ns for path in parts})
         yield None
 
+    compiled = []
+    compile_batch = Work.compile
+
+    def compiling(work, data_sets):
+        compiled.append(data_sets.trials.shape)
+        return compile_batch(work, data_sets)
+
+    monkeypatch.setattr(Work, "compile", compiling)
     run_study(prepared(COVERAGE), tmp_path / "run", looking, resume=True)
     assert kept == parts
+    # Of all four, only the method that was interrupted before it began.
+    assert compiled == [(6, 6)]
 
 
 def test_a_method_that_breaks_does_not_stop_the_others(monkeypatch, tmp_path):

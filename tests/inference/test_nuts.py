@@ -13,7 +13,7 @@ from scipy.stats import beta, binom
 
 import hierjax as hj
 from hierjax.errors import InferenceError, ModelError
-from hierjax.inference.nuts import NutsData, _potential
+from hierjax.inference.nuts import NutsData, _of_chains, _potential
 from hierjax.inference.result import UnitData
 
 RATS = hj.datasets.rat_tumors()
@@ -173,3 +173,25 @@ def test_improper_posteriors_are_refused():
 def test_settings_out_of_range_are_refused(setting):
     with pytest.raises((ValueError, TypeError), match=next(iter(setting))):
         hj.NUTS(**setting)
+
+
+def test_chains_of_several_data_sets_are_advanced_as_those_of_each_alone():
+    def advance(data, state):
+        key, moved = jax.random.split(state["key"])
+        at = state["at"] * data["scale"] + data["shift"] + jax.random.normal(moved, (2,))
+        return {"key": key, "at": at}
+
+    data = {"scale": jnp.array([2.0, 3.0, 5.0]), "shift": jnp.array([[1.0, -1.0]] * 3)}
+    keys = jax.random.split(KEY, (3, 4))
+    state = {"key": keys, "at": jnp.arange(24.0).reshape(3, 4, 2)}
+    shared = {"scale": data["scale"], "shift": data["shift"][0]}
+    axes = {"scale": 0, "shift": None}
+    for given, mapped in ((data, 0), (shared, axes)):
+        together = jax.vmap(_of_chains(advance), in_axes=(mapped, 0))(given, state)
+        for k in range(3):
+            mine = jax.tree.map(lambda leaf, k=k: leaf[k], data)
+            for chain in range(4):
+                one = jax.tree.map(lambda leaf, k=k, chain=chain: leaf[k, chain], state)
+                alone = advance(mine, one)
+                np.testing.assert_allclose(together["at"][k, chain], alone["at"], rtol=1e-6)
+                assert together["key"][k, chain] == alone["key"]

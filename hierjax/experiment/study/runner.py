@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
@@ -15,7 +15,7 @@ import numpy as np
 from hierjax.batch import BatchFit, SizeClass, fit_batch
 from hierjax.batch.work import prepared as prepared_batch
 from hierjax.counts import Counts
-from hierjax.errors import ConfigError, DataError, InferenceError, ModelError
+from hierjax.errors import ConfigError, DataError, HierjaxError, InferenceError, ModelError
 from hierjax.experiment.config import load_counts
 from hierjax.experiment.distributions import build_model
 from hierjax.experiment.loading import with_warnings
@@ -218,14 +218,19 @@ def _compile(
 
     def one(entry: StudyEntry) -> None:
         # What is wrong is found again, and reported, by the method itself.
-        with suppress(Exception):
+        with suppress(HierjaxError, jax.errors.JaxRuntimeError):
             asked = _asked(prepared, entry, found, size_class)
             seconds[entry.display_name] = prepared_batch(**asked).compile(asked["data_sets"])
 
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="compile") as pool:
-        for done, _ in enumerate(pool.map(one, entries), 1):
-            if progress:
-                progress(done, len(entries))
+        waiting = [pool.submit(one, entry) for entry in entries]
+        try:
+            for done, each in enumerate(as_completed(waiting), 1):
+                each.result()
+                if progress:
+                    progress(done, len(entries))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
     return seconds
 
 

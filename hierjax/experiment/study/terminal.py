@@ -50,13 +50,11 @@ def _columns(text: list[str], numbers: list[str], last: str | None = None) -> Gr
 
 
 def _seconds(study: StudyRecord) -> dict[tuple[str, str], str]:
+    """Of runs: seconds of compilation, which methods share, cannot be compared."""
     table = study.outcome.seconds
     if table is None:
         return {}
-    return {
-        (row["setting"], row["method"]): _second(np.nansum([row["compile"], row["run"]]))
-        for row in table.rows()
-    }
+    return {(row["setting"], row["method"]): _second(row["run"]) for row in table.rows()}
 
 
 def _second(value: float | int) -> str:
@@ -69,9 +67,7 @@ def _percent(value: float | int, digits: int = 1) -> str:
 
 def _calibration(study: StudyRecord, out: Console) -> None:
     """The worst parameter of every method, and the verdict."""
-    lines = _columns(
-        ["method"], ["data sets", "failed", "adjusted p", "seconds"], "worst parameter"
-    )
+    lines = _columns(["method"], ["data sets", "failed", "adjusted p", "run s"], "worst parameter")
     lines.add_column("verdict", no_wrap=True)
     seconds = {method: text for (_, method), text in _seconds(study).items()}
     rows: dict[str, list[dict[str, Any]]] = {}
@@ -101,7 +97,7 @@ def _coverage(study: StudyRecord, out: Console) -> None:
     """Coverage and errors of every method in every setting."""
     several = len(study.settings) > 1
     numbers = ["data sets", "failed", "coverage %", "+-", "length", "rmse/raw %", "rmse/pooled %"]
-    lines = _columns(["setting", "method"] if several else ["method"], [*numbers, "seconds"])
+    lines = _columns(["setting", "method"] if several else ["method"], [*numbers, "run s"])
     seconds, before, level = _seconds(study), None, study.config["level"]
     for row in study.outcome.tables["coverage"].rows():
         setting = "" if row["setting"] == before else printable(row["setting"])
