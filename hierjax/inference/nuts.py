@@ -106,8 +106,10 @@ def _of_chains(advance: Callable[[PyTree, PyTree], PyTree]) -> Any:
 
     @chains.def_vmap
     def _(size: int, mapped: PyTree, data: PyTree, state: PyTree) -> tuple[PyTree, PyTree]:
-        # Every part of a state is of its own data set.
-        assert all(jax.tree.leaves(mapped[1]))
+        def whole(leaf: Array, each: bool) -> Array:
+            return leaf if each else jnp.broadcast_to(leaf, (size, *leaf.shape))
+
+        state = jax.tree.map(whole, state, mapped[1])
         number = jax.tree.leaves(state)[0].shape[1]
         leaves, structure = jax.tree.flatten(data)
         is_mapped = jax.tree.leaves(mapped[0])

@@ -179,19 +179,22 @@ def test_chains_of_several_data_sets_are_advanced_as_those_of_each_alone():
     def advance(data, state):
         key, moved = jax.random.split(state["key"])
         at = state["at"] * data["scale"] + data["shift"] + jax.random.normal(moved, (2,))
-        return {"key": key, "at": at}
+        return {"key": key, "at": at + state["step"]}
 
     data = {"scale": jnp.array([2.0, 3.0, 5.0]), "shift": jnp.array([[1.0, -1.0]] * 3)}
     keys = jax.random.split(KEY, (3, 4))
     state = {"key": keys, "at": jnp.arange(24.0).reshape(3, 4, 2)}
     shared = {"scale": data["scale"], "shift": data["shift"][0]}
     axes = {"scale": 0, "shift": None}
+    # What is the same for all data sets, of the state too, need not be there for each.
+    state["step"] = jnp.arange(4)
+    places = {"key": 0, "at": 0, "step": None}
     for given, mapped in ((data, 0), (shared, axes)):
-        together = jax.vmap(_of_chains(advance), in_axes=(mapped, 0))(given, state)
+        together = jax.vmap(_of_chains(advance), in_axes=(mapped, places))(given, state)
         for k in range(3):
             mine = jax.tree.map(lambda leaf, k=k: leaf[k], data)
             for chain in range(4):
-                one = jax.tree.map(lambda leaf, k=k, chain=chain: leaf[k, chain], state)
+                one = {"key": keys[k, chain], "at": state["at"][k, chain], "step": chain}
                 alone = advance(mine, one)
                 np.testing.assert_allclose(together["at"][k, chain], alone["at"], rtol=1e-6)
                 assert together["key"][k, chain] == alone["key"]
